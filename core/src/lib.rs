@@ -1,0 +1,7 @@
+//! The part of `warehouse` that needs no Postgres.
+//!
+//! Nothing here touches a backend, a socket or unsafe code, so all of it is tested with plain
+//! `cargo test`. The extension crate converts Postgres's structures into these types at its edges.
+
+#![forbid(unsafe_code)]
+
