@@ -5,3 +5,6 @@
 
 #![forbid(unsafe_code)]
 
+pub mod copy;
+pub mod predicate;
+pub mod quote;

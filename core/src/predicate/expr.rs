@@ -1,0 +1,177 @@
+//! The expression tree, close enough to SQL that nothing is lost and plain enough that an API
+//! dialect can match on it.
+
+/// A type as the remote should read it, already in SQL form (`timestamp with time zone`,
+/// `numeric(10,2)`, `text[]`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TypeName(pub String);
+
+/// An operator; without a schema it is one of `pg_catalog`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorName {
+    /// Schema, for operators of extensions.
+    pub schema: Option<String>,
+    /// The symbol, such as `=` or `~~*`.
+    pub symbol: String,
+}
+
+impl OperatorName {
+    /// A built-in operator.
+    pub fn builtin(symbol: impl Into<String>) -> Self {
+        OperatorName { schema: None, symbol: symbol.into() }
+    }
+}
+
+/// A column of one of the relations of the scan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnRef {
+    /// Which relation of the query (Postgres's range table index).
+    pub relation: u32,
+    /// The name at the source.
+    pub name: String,
+    /// The type the source stores where it differs from the local one; the dialect casts.
+    pub cast_to: Option<TypeName>,
+}
+
+/// A constant in the text form of its type under ISO dates and Postgres intervals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Literal {
+    /// `None` is NULL.
+    pub text: Option<String>,
+    /// The constant's type.
+    pub of: TypeName,
+}
+
+/// IS [NOT] TRUE | FALSE | UNKNOWN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum BoolTest {
+    IsTrue,
+    IsNotTrue,
+    IsFalse,
+    IsNotFalse,
+    IsUnknown,
+    IsNotUnknown,
+}
+
+/// A scalar expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expr {
+    /// A column of the scan.
+    Column(ColumnRef),
+    /// A constant known when the plan is made.
+    Literal(Literal),
+    /// A value known when the plan is executed: the index (from 0) into the scan's parameters.
+    Param {
+        /// Position in the list of run-time values.
+        index: usize,
+        /// Its type.
+        of: TypeName,
+    },
+    /// A prefix (one argument) or infix (two arguments) operator.
+    Operator {
+        /// Which operator.
+        op: OperatorName,
+        /// One or two arguments.
+        args: Vec<Expr>,
+    },
+    /// `left op ANY (right)` or `left op ALL (right)`.
+    AnyAll {
+        /// Which operator.
+        op: OperatorName,
+        /// ALL instead of ANY.
+        all: bool,
+        /// The scalar.
+        left: Box<Expr>,
+        /// The array.
+        right: Box<Expr>,
+    },
+    /// A function call. Names with a schema are quoted as they stand.
+    Function {
+        /// Schema, for functions of extensions.
+        schema: Option<String>,
+        /// The name.
+        name: String,
+        /// The arguments.
+        args: Vec<Expr>,
+        /// The last argument is VARIADIC.
+        variadic: bool,
+    },
+    /// An explicit or implicit cast.
+    Cast {
+        /// What is cast.
+        arg: Box<Expr>,
+        /// To which type.
+        to: TypeName,
+    },
+    /// An explicit collation; `None` is `pg_catalog."C"`-independent and never produced.
+    Collate {
+        /// What is collated.
+        arg: Box<Expr>,
+        /// The quoted, qualified collation name.
+        collation: String,
+    },
+    /// Conjunction.
+    And(Vec<Expr>),
+    /// Disjunction.
+    Or(Vec<Expr>),
+    /// Negation.
+    Not(Box<Expr>),
+    /// IS NULL, or IS NOT NULL when `not`.
+    IsNull {
+        /// What is tested.
+        arg: Box<Expr>,
+        /// IS NOT NULL.
+        not: bool,
+    },
+    /// IS TRUE and its relatives.
+    BoolTest {
+        /// What is tested.
+        arg: Box<Expr>,
+        /// Which test.
+        test: BoolTest,
+    },
+    /// IS DISTINCT FROM.
+    Distinct {
+        /// Left side.
+        left: Box<Expr>,
+        /// Right side.
+        right: Box<Expr>,
+    },
+    /// NULLIF.
+    NullIf {
+        /// Left side.
+        left: Box<Expr>,
+        /// Right side.
+        right: Box<Expr>,
+    },
+    /// CASE, with the operand of the short form if it has one.
+    Case {
+        /// `CASE operand WHEN …`.
+        operand: Option<Box<Expr>>,
+        /// The arms.
+        arms: Vec<(Expr, Expr)>,
+        /// ELSE.
+        otherwise: Option<Box<Expr>>,
+    },
+    /// COALESCE.
+    Coalesce(Vec<Expr>),
+    /// GREATEST.
+    Greatest(Vec<Expr>),
+    /// LEAST.
+    Least(Vec<Expr>),
+    /// ARRAY[…] of the array type given.
+    Array {
+        /// The elements.
+        elements: Vec<Expr>,
+        /// The array's type.
+        of: TypeName,
+    },
+    /// `arg[i]…` (no slices).
+    Subscript {
+        /// The array.
+        arg: Box<Expr>,
+        /// One expression a dimension.
+        indexes: Vec<Expr>,
+    },
+}

@@ -1,0 +1,13 @@
+//! One filter tree for every remote.
+//!
+//! A WHERE clause is converted once from Postgres's nodes into [`Expr`]; a *dialect* then says how a
+//! remote writes it. What a dialect cannot take, Postgres evaluates.
+//!
+//! A new dialect is one file beside [`postgres`].
+
+mod expr;
+pub mod postgres;
+mod reason;
+
+pub use expr::{BoolTest, ColumnRef, Expr, Literal, OperatorName, TypeName};
+pub use reason::Reason;
