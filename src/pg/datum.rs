@@ -1,0 +1,69 @@
+//! Values in their text form, the same on both sides whatever the session has set.
+
+use super::sql::owned;
+use pgrx::pg_sys::{self, Datum, Oid};
+use std::ffi::CStr;
+
+/// While it lives, values are written with ISO dates, Postgres intervals and exact floats, as the
+/// session at the source reads them.
+#[derive(Debug)]
+pub struct TransmissionModes(i32);
+
+impl TransmissionModes {
+    /// Sets the modes for as long as the value lives. An ERROR restores them with its transaction.
+    pub fn enter() -> TransmissionModes {
+        // SAFETY: plain GUC calls; the level is left on drop.
+        let level = unsafe { pg_sys::NewGUCNestLevel() };
+        set(c"datestyle", c"ISO");
+        set(c"intervalstyle", c"postgres");
+        set(c"extra_float_digits", c"3");
+        set(c"search_path", c"pg_catalog");
+        TransmissionModes(level)
+    }
+}
+
+fn set(name: &CStr, value: &CStr) {
+    // SAFETY: static strings; GUC_ACTION_SAVE undoes it at the end of the nest level.
+    unsafe {
+        pg_sys::set_config_option(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
+}
+
+impl Drop for TransmissionModes {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: the level was opened by `enter`.
+            unsafe { pg_sys::AtEOXact_GUC(true, self.0) }
+        }
+    }
+}
+
+/// The text form of a value by its type's output function.
+///
+/// # Safety
+/// `value` is a valid value of type `of`.
+pub unsafe fn to_text(value: Datum, of: Oid) -> String {
+    let mut function = Oid::INVALID;
+    let mut varlena = false;
+    // SAFETY: the caller's promise; the output function returns a palloc'd string.
+    unsafe {
+        pg_sys::getTypeOutputInfo(of, &mut function, &mut varlena);
+        owned(pg_sys::OidOutputFunctionCall(function, value))
+    }
+}
+
+/// The value of an option or setting, `None` if there is no such setting.
+pub fn setting(name: &CStr) -> Option<String> {
+    // SAFETY: a static name; the value is copied at once.
+    let value = unsafe { pg_sys::GetConfigOption(name.as_ptr(), true, false) };
+    (!value.is_null()).then(|| super::sql::borrowed(value))
+}

@@ -1,0 +1,17 @@
+//! The only home of unsafe helpers: what the features need of the backend and of libpq, with its
+//! hazards handled once.
+//!
+//! Features call these modules; these modules call no feature.
+
+pub mod catalog;
+pub mod datum;
+pub mod error;
+pub mod keywords;
+pub mod libpq;
+pub mod list;
+pub mod memory;
+pub mod node;
+pub mod spill;
+pub mod sql;
+pub mod types;
+pub mod wait;

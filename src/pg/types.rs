@@ -1,0 +1,155 @@
+//! What Postgres knows about a type, an operator, a function or a collation.
+
+use super::sql::owned;
+use pgrx::pg_sys::{self, Oid};
+
+/// Objects below this OID come with the server and are the same everywhere
+/// (`FirstGenbkiObjectId` in access/transam.h).
+const FIRST_UNPINNED: u32 = 10_000;
+
+/// Whether an object is part of every server.
+pub fn is_builtin(oid: Oid) -> bool {
+    oid.to_u32() < FIRST_UNPINNED
+}
+
+/// The name of a type in SQL, qualified unless it is built in.
+pub fn type_name(oid: Oid, typmod: i32) -> String {
+    let mut flags = pg_sys::FORMAT_TYPE_TYPEMOD_GIVEN as u16;
+    if !is_builtin(oid) {
+        flags |= pg_sys::FORMAT_TYPE_FORCE_QUALIFY as u16;
+    }
+    // SAFETY: format_type_extended returns a palloc'd string for any OID.
+    owned(unsafe { pg_sys::format_type_extended(oid, typmod, flags) })
+}
+
+/// The schema and name of a function, operator or type, as listed in its catalog row.
+#[derive(Debug, Clone)]
+pub struct QualifiedName {
+    /// Schema.
+    pub schema: String,
+    /// Name.
+    pub name: String,
+}
+
+/// A pg_proc row as far as shipping needs it.
+#[derive(Debug, Clone)]
+pub struct Function {
+    /// Its name.
+    pub name: QualifiedName,
+    /// `i`, `s` or `v`.
+    pub volatility: u8,
+}
+
+/// Looks a function up.
+pub fn function(oid: Oid) -> Option<Function> {
+    // SAFETY: the tuple is released before its memory could go; the struct is the catalog's row.
+    unsafe {
+        let tuple =
+            pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::PROCOID as i32, oid.into());
+        if tuple.is_null() {
+            return None;
+        }
+        let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_proc>();
+        let name = name_data(&(*form).proname);
+        let (namespace, volatility) = ((*form).pronamespace, (*form).provolatile as u8);
+        pg_sys::ReleaseSysCache(tuple);
+        Some(Function { name: QualifiedName { schema: namespace_name(namespace), name }, volatility })
+    }
+}
+
+/// An operator's schema and symbol.
+pub fn operator(oid: Oid) -> Option<QualifiedName> {
+    // SAFETY: as above.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::OPEROID as i32, oid.into());
+        if tuple.is_null() {
+            return None;
+        }
+        let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_operator>();
+        let name = name_data(&(*form).oprname);
+        let namespace = (*form).oprnamespace;
+        pg_sys::ReleaseSysCache(tuple);
+        Some(QualifiedName { schema: namespace_name(namespace), name })
+    }
+}
+
+fn name_data(name: &pg_sys::NameData) -> String {
+    // SAFETY: a NameData is NUL-padded.
+    unsafe { std::ffi::CStr::from_ptr(name.data.as_ptr()) }.to_string_lossy().into_owned()
+}
+
+/// A schema's name.
+pub fn namespace_name(oid: Oid) -> String {
+    // SAFETY: returns NULL or a palloc'd string.
+    owned(unsafe { pg_sys::get_namespace_name(oid) })
+}
+
+/// A relation's name.
+pub fn relation_name(oid: Oid) -> String {
+    // SAFETY: returns NULL or a palloc'd string.
+    owned(unsafe { pg_sys::get_rel_name(oid) })
+}
+
+/// A relation's schema and name, quoted, for messages.
+pub fn relation_label(oid: Oid) -> String {
+    // SAFETY: a plain lookup.
+    let schema = namespace_name(unsafe { pg_sys::get_rel_namespace(oid) });
+    format!("\"{schema}.{}\"", relation_name(oid))
+}
+
+/// The facts of a type that decide how it travels.
+#[derive(Debug, Clone, Copy)]
+pub struct TypeFacts {
+    /// `b`ase, `c`omposite, `d`omain, `e`num, `p`seudo, `r`ange, `m`ultirange.
+    pub kind: u8,
+    /// Passed by value.
+    pub by_value: bool,
+    /// Fixed length, -1 for varlena, -2 for C strings.
+    pub len: i16,
+    /// Element type if it is a true array.
+    pub element: Oid,
+    /// Base type if it is a domain.
+    pub base: Oid,
+    /// Whether it has a receive function.
+    pub receives: bool,
+}
+
+/// Looks a type up.
+pub fn facts(oid: Oid) -> Option<TypeFacts> {
+    // SAFETY: as above.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::TYPEOID as i32, oid.into());
+        if tuple.is_null() {
+            return None;
+        }
+        let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_type>();
+        let facts = TypeFacts {
+            kind: (*form).typtype as u8,
+            by_value: (*form).typbyval,
+            len: (*form).typlen,
+            element: if (*form).typsubscript.to_u32() == pg_sys::F_ARRAY_SUBSCRIPT_HANDLER {
+                (*form).typelem
+            } else {
+                Oid::INVALID
+            },
+            base: (*form).typbasetype,
+            receives: (*form).typreceive != Oid::INVALID,
+        };
+        pg_sys::ReleaseSysCache(tuple);
+        Some(facts)
+    }
+}
+
+/// The base type under any number of domains.
+pub fn base_type(oid: Oid) -> Oid {
+    // SAFETY: a plain lookup.
+    unsafe { pg_sys::getBaseType(oid) }
+}
+
+/// The base type and the type modifier under any number of domains.
+pub fn base_type_and_typmod(oid: Oid, typmod: i32) -> (Oid, i32) {
+    let mut typmod = typmod;
+    // SAFETY: a plain lookup that updates the modifier.
+    let base = unsafe { pg_sys::getBaseTypeAndTypmod(oid, &mut typmod) };
+    (base, typmod)
+}

@@ -1,0 +1,158 @@
+//! Waiting for a socket the backend's way: the latch wakes it, interrupts are served, a postmaster
+//! that dies ends it.
+
+use pgrx::pg_sys;
+use std::ffi::c_int;
+use std::time::{Duration, Instant};
+
+/// What to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum For {
+    /// Input.
+    Read,
+    /// Room for output.
+    Write,
+    /// Either.
+    ReadOrWrite,
+}
+
+impl For {
+    fn events(self) -> u32 {
+        match self {
+            For::Read => pg_sys::WL_SOCKET_READABLE,
+            For::Write => pg_sys::WL_SOCKET_WRITEABLE,
+            For::ReadOrWrite => pg_sys::WL_SOCKET_READABLE | pg_sys::WL_SOCKET_WRITEABLE,
+        }
+    }
+}
+
+/// Serves a pending cancel, terminate or configuration reload; raises it if there is one.
+pub fn check_interrupts() {
+    pgrx::check_for_interrupts!();
+}
+
+/// Waits until the socket is ready (`true`) or the deadline has passed (`false`). Raises what
+/// interrupts it.
+pub fn socket(fd: c_int, what: For, deadline: Option<Instant>) -> bool {
+    loop {
+        let timeout = match deadline {
+            None => -1,
+            Some(at) => {
+                let left = at.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return false;
+                }
+                left.as_millis().clamp(1, i32::MAX as u128) as i64
+            }
+        };
+        let mut events = what.events() | pg_sys::WL_LATCH_SET | pg_sys::WL_EXIT_ON_PM_DEATH;
+        if timeout >= 0 {
+            events |= pg_sys::WL_TIMEOUT;
+        }
+        // SAFETY: MyLatch is this backend's latch; the descriptor is open.
+        let happened = unsafe {
+            pg_sys::WaitLatchOrSocket(
+                pg_sys::MyLatch,
+                events as c_int,
+                fd,
+                timeout,
+                pg_sys::PG_WAIT_EXTENSION,
+            )
+        } as u32;
+        if happened & pg_sys::WL_LATCH_SET != 0 {
+            // SAFETY: our own latch.
+            unsafe { pg_sys::ResetLatch(pg_sys::MyLatch) };
+            check_interrupts();
+        }
+        if happened & what.events() != 0 {
+            return true;
+        }
+    }
+}
+
+/// Sleeps, interruptibly.
+pub fn sleep(time: Duration) {
+    let deadline = Instant::now() + time;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        // SAFETY: MyLatch is this backend's latch.
+        let happened = unsafe {
+            pg_sys::WaitLatch(
+                pg_sys::MyLatch,
+                (pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH) as c_int,
+                left.as_millis().clamp(1, i32::MAX as u128) as i64,
+                pg_sys::PG_WAIT_EXTENSION,
+            )
+        } as u32;
+        if happened & pg_sys::WL_LATCH_SET != 0 {
+            // SAFETY: our own latch.
+            unsafe { pg_sys::ResetLatch(pg_sys::MyLatch) };
+            check_interrupts();
+        }
+    }
+}
+
+/// A wait set that stays with one socket, so that a long stream does not build one for every wait.
+#[derive(Debug)]
+pub struct ReadWaiter(*mut pg_sys::WaitEventSet);
+
+impl ReadWaiter {
+    /// A set for input on `fd`. The descriptor must stay open as long as the waiter lives.
+    pub fn new(fd: c_int) -> ReadWaiter {
+        // SAFETY: the set lives in TopMemoryContext until it is freed on drop; the latch and the
+        // descriptor are valid.
+        unsafe {
+            let set = pg_sys::CreateWaitEventSet(pg_sys::TopMemoryContext, 3);
+            pg_sys::AddWaitEventToSet(
+                set,
+                pg_sys::WL_LATCH_SET,
+                pg_sys::PGINVALID_SOCKET,
+                pg_sys::MyLatch,
+                std::ptr::null_mut(),
+            );
+            pg_sys::AddWaitEventToSet(
+                set,
+                pg_sys::WL_EXIT_ON_PM_DEATH,
+                pg_sys::PGINVALID_SOCKET,
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+            );
+            pg_sys::AddWaitEventToSet(
+                set,
+                pg_sys::WL_SOCKET_READABLE,
+                fd,
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+            );
+            ReadWaiter(set)
+        }
+    }
+
+    /// Waits for input. Raises what interrupts it.
+    pub fn wait(&self) {
+        loop {
+            let mut event = pg_sys::WaitEvent::default();
+            // SAFETY: the set is valid, and there is room for one event.
+            let count = unsafe {
+                pg_sys::WaitEventSetWait(self.0, -1, &mut event, 1, pg_sys::PG_WAIT_EXTENSION)
+            };
+            if count > 0 && event.events & pg_sys::WL_LATCH_SET != 0 {
+                // SAFETY: our own latch.
+                unsafe { pg_sys::ResetLatch(pg_sys::MyLatch) };
+                check_interrupts();
+            } else if count > 0 {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for ReadWaiter {
+    fn drop(&mut self) {
+        // SAFETY: the set is valid and not used again.
+        unsafe { pg_sys::FreeWaitEventSet(self.0) }
+    }
+}
