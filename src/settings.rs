@@ -1,0 +1,27 @@
+//! The settings of the extension, one by one, with typed accessors.
+
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
+
+static REPLICA_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(600);
+
+/// Defines them; called by `_PG_init`.
+pub fn define() {
+    GucRegistry::define_int_guc(
+        c"warehouse.replica_idle_timeout",
+        c"Seconds after which a source closes a connection that this session leaves idle; 0 never.",
+        c"Sent as idle_session_timeout to sources of version 14 and later when a connection is opened. \
+          The next query connects again by itself.",
+        &REPLICA_IDLE_TIMEOUT,
+        0,
+        7 * 24 * 3600,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    // SAFETY: called from _PG_init with a static prefix.
+    unsafe { pgrx::pg_sys::MarkGUCPrefixReserved(c"warehouse".as_ptr()) };
+}
+
+/// `warehouse.replica_idle_timeout` in milliseconds.
+pub fn replica_idle_timeout_ms() -> i64 {
+    i64::from(REPLICA_IDLE_TIMEOUT.get()) * 1000
+}

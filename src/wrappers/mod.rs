@@ -1,0 +1,4 @@
+//! Foreign data wrappers: what they share, and a folder each.
+
+pub mod convert;
+pub mod replica;

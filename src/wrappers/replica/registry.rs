@@ -1,0 +1,69 @@
+//! The connections of this session, by user mapping.
+
+use super::connection::Connection;
+use super::transaction;
+use crate::pg::catalog;
+use pgrx::pg_sys::{self, Oid};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+thread_local! {
+    // A backend is one thread; nothing else ever touches this.
+    static CONNECTIONS: RefCell<BTreeMap<u32, Rc<Connection>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// The connection `user` has to `server`, opened when it is first used.
+pub fn connection(server: Oid, user: Oid) -> Rc<Connection> {
+    transaction::install();
+    let mapping = catalog::mapping(user, server);
+    let key = mapping.oid.to_u32();
+    let known = CONNECTIONS.with_borrow(|all| all.get(&key).cloned());
+    match known {
+        Some(known) if known.in_transaction() || !known.stale.get() => known,
+        _ => {
+            let new = Rc::new(Connection::new(catalog::server(server), mapping, user));
+            CONNECTIONS.with_borrow_mut(|all| all.insert(key, Rc::clone(&new)));
+            new
+        }
+    }
+}
+
+/// All of them.
+pub fn all() -> Vec<Rc<Connection>> {
+    CONNECTIONS.with_borrow(|all| all.values().cloned().collect())
+}
+
+/// Closes those of one server, or of all; says how many. Those in use by the transaction stay.
+pub fn disconnect(server: Option<Oid>) -> usize {
+    let mut closed = 0;
+    for connection in all() {
+        let meant = server.is_none_or(|oid| connection.server.oid == oid);
+        if meant && connection.is_open() && !connection.in_transaction() {
+            connection.close();
+            closed += 1;
+        }
+    }
+    closed
+}
+
+/// A server or mapping changed (`hash` 0: any of them): connect anew after this transaction.
+pub fn invalidate(cache: i32, hash: u32) {
+    let hash_of = |cache: i32, oid: Oid| {
+        // SAFETY: computing a hash touches no catalog.
+        unsafe { pg_sys::GetSysCacheHashValue(cache, oid.into(), 0.into(), 0.into(), 0.into()) }
+    };
+    for connection in all() {
+        let oid = if cache == pg_sys::SysCacheIdentifier::FOREIGNSERVEROID as i32 {
+            connection.server.oid
+        } else {
+            connection.mapping.oid
+        };
+        if hash == 0 || hash == hash_of(cache, oid) {
+            connection.stale.set(true);
+            if !connection.in_transaction() {
+                connection.close();
+            }
+        }
+    }
+}
