@@ -7,8 +7,8 @@ use std::fmt;
 pub enum Reason {
     /// The result depends on a collation that is not proven to be the same at the source.
     Collation,
-    /// The function or operator named is volatile.
-    Volatile(String),
+    /// The function or operator named may give another result in another session or moment.
+    NotImmutable(String),
     /// The function, operator or type named is not built in, so the source may not have it.
     NotBuiltIn(String),
     /// The text form of the type named depends on settings of the session.
@@ -27,7 +27,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::Collation => f.write_str("collation"),
-            Reason::Volatile(name) => write!(f, "volatile function {name}"),
+            Reason::NotImmutable(name) => write!(f, "{name} is not immutable"),
             Reason::NotBuiltIn(name) => write!(f, "{name} is not built in"),
             Reason::SessionDependentText(name) => {
                 write!(f, "text form of {name} depends on the session")

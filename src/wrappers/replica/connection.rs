@@ -14,7 +14,7 @@ use super::options::{MappingOptions, ServerOptions};
 use super::stream::Stream;
 use crate::pg::catalog::{Mapping, Server};
 use crate::pg::error::{Error, Result, sqlstate};
-use crate::pg::libpq::{Conn, ConnectPoll, ErrorField, QueryResult, Status};
+use crate::pg::libpq::{Conn, ConnectPoll, CopyStep, ErrorField, QueryResult, Status};
 use crate::pg::wait::{self, For, ReadWaiter};
 use crate::settings;
 use pgrx::{PgSqlErrorCode as Code, pg_sys};
@@ -72,6 +72,12 @@ pub struct Connection {
     next_savepoint: Cell<u64>,
     rollback_to: Cell<Option<u64>>,
     owner: RefCell<Weak<RefCell<Stream>>>,
+    /// The savepoint of the read whose answer is not at its end.
+    wire: Cell<Option<u64>>,
+    /// A batch was interrupted before its preamble was known to stand.
+    unsure: Cell<bool>,
+    /// Cursors that are done with and still open at the source.
+    cursors_to_close: RefCell<Vec<u64>>,
     /// Probes that hold in this transaction: their tables are locked at the source.
     pub verified: RefCell<HashSet<String>>,
 }
@@ -98,6 +104,9 @@ impl Connection {
             next_savepoint: Cell::new(1),
             rollback_to: Cell::new(None),
             owner: RefCell::new(Weak::new()),
+            wire: Cell::new(None),
+            unsure: Cell::new(false),
+            cursors_to_close: RefCell::new(Vec::new()),
             verified: RefCell::new(HashSet::new()),
         }
     }
@@ -120,7 +129,7 @@ impl Connection {
     }
 
     /// Runs `f` on the live session.
-    pub fn with_session<T>(&self, f: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
+    fn with_session<T>(&self, f: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
         let mut session = self.session.borrow_mut();
         match session.as_mut() {
             Some(session) => f(session),
@@ -208,11 +217,19 @@ impl Connection {
             sql.push_str(&format!("RELEASE SAVEPOINT s{dead}; "));
             preamble += 1;
         }
+        let closing = std::mem::take(&mut *self.cursors_to_close.borrow_mut());
+        for cursor in &closing {
+            sql.push_str(&format!("CLOSE c{cursor}; "));
+            preamble += 1;
+        }
         sql.push_str(&format!("SAVEPOINT s{savepoint}; "));
         sql.push_str(body);
 
-        send(session, &sql)?;
+        // Until the answer is read, whatever interrupts us leaves the wire in an unknown state.
         self.in_transaction.set(true);
+        self.wire.set(Some(savepoint));
+        self.unsure.set(true);
+        send(session, &sql)?;
         let mut seen = 0;
         let mut failure = None;
         while let Some(result) = next_result(session)? {
@@ -228,6 +245,7 @@ impl Connection {
                     seen += 1;
                     if seen == preamble {
                         // The preamble is through: its effects stand.
+                        self.unsure.set(false);
                         self.rollback_to.set(None);
                         session.timezone.clone_from(&timezone);
                         self.forget_savepoints_from(dead);
@@ -238,16 +256,20 @@ impl Connection {
                     Ok(false) => {}
                     Ok(true) => return Ok(savepoint),
                     Err(error) => {
-                        failure.get_or_insert(Failure::Ours(error).into_error());
-                        // A COPY may have begun: it has to be stopped before the results end.
-                        stop_copy(session);
+                        failure = Some(error);
+                        // What still runs of the batch is of no use.
+                        if !stop_running(session) {
+                            return Err(Failure::Broken("the server does not answer".to_owned()));
+                        }
+                        break;
                     }
                 },
             }
         }
+        self.wire.set(None);
         match failure {
             None => {
-                self.finish_read(savepoint);
+                self.mark_dead(savepoint);
                 Ok(savepoint)
             }
             Some(error) => {
@@ -287,8 +309,17 @@ impl Connection {
         sent.map_err(|failure| self.broken(failure))
     }
 
-    /// A read has ended well.
+    /// A read has ended well and its answer has been read to the end.
     pub fn finish_read(&self, savepoint: u64) {
+        self.release_wire();
+        self.mark_dead(savepoint);
+    }
+
+    /// A cursor is done with: the next read closes it.
+    pub fn close_cursor(&self, savepoint: u64) {
+        if self.in_transaction.get() {
+            self.cursors_to_close.borrow_mut().push(savepoint);
+        }
         self.mark_dead(savepoint);
     }
 
@@ -301,6 +332,8 @@ impl Connection {
         for entry in self.savepoints.borrow_mut().iter_mut().filter(|e| e.0 >= savepoint) {
             entry.1 = false;
         }
+        // Going back to the savepoint closes the cursors declared since.
+        self.cursors_to_close.borrow_mut().retain(|cursor| *cursor < savepoint);
     }
 
     fn mark_dead(&self, savepoint: u64) {
@@ -329,9 +362,11 @@ impl Connection {
         *self.owner.borrow_mut() = stream;
     }
 
-    /// Nobody owns the wire any more.
+    /// Nobody owns the wire any more, and nothing is left to read on it.
     pub fn release_wire(&self) {
         *self.owner.borrow_mut() = Weak::new();
+        self.wire.set(None);
+        self.unsure.set(false);
     }
 
     /// Makes the owner of the wire, if there is one, read what is left for it.
@@ -351,26 +386,35 @@ impl Connection {
                 }
             }
         }
-        self.release_wire();
+        self.stop_read();
         Ok(())
     }
 
-    /// Stops the COPY that runs on the wire. `true` when the connection can go on.
-    pub fn stop_stream(&self) -> bool {
-        let mut guard = self.session.borrow_mut();
-        let Some(session) = guard.as_mut() else { return false };
-        let stopped = stop_copy(session);
-        let mut well = stopped;
+    /// Stops what runs on the wire, if anything does. A source that does not comply within 2 s
+    /// loses the connection, and with it the transaction its snapshot.
+    pub fn stop_read(&self) {
+        let Some(savepoint) = self.wire.get() else { return };
+        let stopped = !self.unsure.get()
+            && match self.session.borrow().as_ref() {
+                Some(session) => stop_running(session) && !session.conn.is_bad(),
+                None => false,
+            };
         if stopped {
-            while let Ok(Some(_)) = next_result(session) {}
-            well = !session.conn.is_bad();
-        }
-        if !well {
-            drop(guard);
+            self.release_wire();
+            self.fail_read(savepoint);
+        } else {
+            self.cancel();
             self.close();
-            self.lost.set(self.in_transaction.get() && self.handed_out.get());
+            self.lost.set(self.handed_out.get());
         }
-        well
+    }
+
+    fn cancel(&self) {
+        if let Ok(guard) = self.session.try_borrow()
+            && let Some(session) = guard.as_ref()
+        {
+            session.conn.cancel(CANCEL_PATIENCE);
+        }
     }
 
     fn broken(&self, failure: Failure) -> Error {
@@ -526,6 +570,7 @@ impl Connection {
         self.in_transaction.set(false);
         self.rollback_to.set(None);
         self.savepoints.borrow_mut().clear();
+        self.cursors_to_close.borrow_mut().clear();
         self.verified.borrow_mut().clear();
         drop(self.session.borrow_mut().take());
     }
@@ -542,7 +587,7 @@ impl Connection {
         {
             if !self.in_transaction.get() {
                 keep = true;
-            } else if self.owner.borrow().upgrade().is_some() || session.conn.is_busy() {
+            } else if self.wire.get().is_some() || session.conn.is_busy() {
                 session.conn.cancel(CANCEL_PATIENCE);
             } else {
                 keep = session.conn.send_query(command) && session.conn.flush().is_some();
@@ -554,6 +599,7 @@ impl Connection {
             self.in_transaction.set(false);
             self.rollback_to.set(None);
             self.savepoints.borrow_mut().clear();
+            self.cursors_to_close.borrow_mut().clear();
             self.verified.borrow_mut().clear();
         } else {
             self.close();
@@ -579,15 +625,6 @@ enum Failure {
     Remote(Error),
     /// We refused what came.
     Ours(Error),
-}
-
-impl Failure {
-    fn into_error(self) -> Error {
-        match self {
-            Failure::Remote(error) | Failure::Ours(error) => error,
-            Failure::Broken(message) => Error::new(Code::ERRCODE_CONNECTION_FAILURE, message),
-        }
-    }
 }
 
 fn first_sentence(message: &str) -> String {
@@ -665,18 +702,26 @@ fn next_result_until(
     Ok(session.conn.result())
 }
 
-/// Brings a running COPY OUT to its end: reads on if the end is near, else cancels it. `false` when
-/// the source did not comply in time.
-fn stop_copy(session: &Session) -> bool {
-    use crate::pg::libpq::CopyStep;
+/// Brings what runs to its end: reads on if the end has already arrived, else cancels it. `false`
+/// when the source did not comply in time.
+fn stop_running(session: &Session) -> bool {
     let mut cancelled = false;
     let patience = Instant::now() + Duration::from_secs(2);
     loop {
-        match session.conn.copy_step() {
-            CopyStep::Message(_) => continue,
-            CopyStep::End => return true,
-            CopyStep::Failed => return session.conn.is_bad() || !session.conn.is_busy(),
-            CopyStep::Wait => {}
+        'available: while !session.conn.is_busy() {
+            match session.conn.result() {
+                None => return true,
+                Some(result) if result.status() == Status::CopyOut => loop {
+                    match session.conn.copy_step() {
+                        CopyStep::Message(_) => {}
+                        CopyStep::End => break,
+                        CopyStep::Wait => break 'available,
+                        CopyStep::Failed => return false,
+                    }
+                },
+                Some(_) if session.conn.is_bad() => return false,
+                Some(_) => {}
+            }
         }
         if !cancelled {
             cancelled = true;

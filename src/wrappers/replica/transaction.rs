@@ -1,7 +1,10 @@
 //! What the end of a local transaction means to the connections.
+//!
+//! Subtransactions need nothing: a read that is given up in one that aborts is found stopped half-way
+//! by the next read, which goes back to its savepoint (see [`super::connection`]).
 
 use super::registry;
-use pgrx::pg_sys::{self, SubXactEvent, XactEvent};
+use pgrx::pg_sys::{self, XactEvent};
 use std::cell::Cell;
 use std::ffi::c_void;
 
@@ -17,7 +20,6 @@ pub fn install() {
     // SAFETY: the callbacks are static functions that neither wait nor raise.
     unsafe {
         pg_sys::RegisterXactCallback(Some(on_xact), std::ptr::null_mut());
-        pg_sys::RegisterSubXactCallback(Some(on_subxact), std::ptr::null_mut());
         for cache in [
             pg_sys::SysCacheIdentifier::FOREIGNSERVEROID,
             pg_sys::SysCacheIdentifier::USERMAPPINGOID,
@@ -37,20 +39,6 @@ unsafe extern "C-unwind" fn on_xact(event: XactEvent::Type, _: *mut c_void) {
     };
     for connection in registry::all() {
         connection.on_transaction_end(committed);
-    }
-}
-
-/// A stream that was read in a subtransaction that aborts is given up by its scan, whose memory goes
-/// with the subtransaction. Nothing else has to happen: see the savepoints of
-/// [`super::connection::Connection`].
-unsafe extern "C-unwind" fn on_subxact(
-    event: SubXactEvent::Type,
-    _: pg_sys::SubTransactionId,
-    _: pg_sys::SubTransactionId,
-    _: *mut c_void,
-) {
-    if event == SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
-        super::stream::reap_orphans();
     }
 }
 

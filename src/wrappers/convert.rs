@@ -1,0 +1,427 @@
+//! From Postgres's expression nodes to [`Expr`], and the decision what may leave.
+//!
+//! A clause is converted as a whole or not at all; the error says which part kept it here. Parts
+//! without a column of the scan that do not change within a statement become parameters: they are
+//! evaluated here, once an execution.
+
+use crate::pg::datum::to_text;
+use crate::pg::node::{BoolOp, Kind, Node};
+use crate::pg::types;
+use pgrx::pg_sys::{self, Oid};
+use warehouse_core::predicate::{BoolTest, Expr, Literal, OperatorName, Reason, TypeName};
+
+/// The result of a conversion.
+pub type Converted = Result<Expr, Reason>;
+
+/// What a wrapper knows about its columns.
+pub trait Columns {
+    /// Whether the relation is part of the scan.
+    fn owns(&self, relation: u32) -> bool;
+    /// What stands for the column at the source.
+    fn column(&self, relation: u32, attribute: i16) -> Converted;
+    /// Whether the default collation is proven to be the same at the source.
+    fn collation_proven(&self) -> bool;
+}
+
+/// Converts the clauses of one scan and collects their run-time values.
+pub struct Converter<'a> {
+    root: *mut pg_sys::PlannerInfo,
+    columns: &'a dyn Columns,
+    /// The expressions whose values are sent, in the order of their parameter numbers.
+    pub params: Vec<Node<'a>>,
+}
+
+impl<'a> Converter<'a> {
+    /// A converter for expressions of the query that `root` plans.
+    ///
+    /// # Safety
+    /// `root` is valid for the converter's life.
+    pub unsafe fn new(root: *mut pg_sys::PlannerInfo, columns: &'a dyn Columns) -> Self {
+        Converter { root, columns, params: Vec::new() }
+    }
+
+    fn has_own_column(&self, node: Node<'a>) -> bool {
+        // SAFETY: a valid tree and planner state; the set is walked and left to its context.
+        unsafe {
+            let found = pg_sys::pull_varnos(self.root, node.as_ptr());
+            let mut at = -1;
+            loop {
+                at = pg_sys::bms_next_member(found, at);
+                if at < 0 {
+                    return false;
+                }
+                if self.columns.owns(at as u32) {
+                    return true;
+                }
+            }
+        }
+    }
+
+    fn param(&mut self, node: Node<'a>) -> Converted {
+        let of = node.result_type();
+        sendable(of)?;
+        let known = self.params.iter().position(|p| p.equals(node));
+        let index = known.unwrap_or_else(|| {
+            self.params.push(node);
+            self.params.len() - 1
+        });
+        Ok(Expr::Param { index, of: TypeName(types::type_name(of, -1)) })
+    }
+
+    /// Converts an expression.
+    pub fn expr(&mut self, node: Node<'a>) -> Converted {
+        // SAFETY: raises an ordinary ERROR when the stack is nearly full.
+        unsafe { pg_sys::check_stack_depth() };
+        let kind = node.kind();
+        match &kind {
+            Kind::Const { consttype, value, .. } => return constant(*consttype, *value),
+            Kind::Var { varno, varattno, varlevelsup: 0, vartype, .. }
+                if self.columns.owns(*varno) =>
+            {
+                let column = self.columns.column(*varno, *varattno)?;
+                if types::is_builtin(types::base_type(*vartype)) {
+                    return Ok(column);
+                }
+                return Err(Reason::NotBuiltIn(format!("type {}", types::type_name(*vartype, -1))));
+            }
+            Kind::SubQuery => return Err(Reason::SubQuery),
+            Kind::Other(what) => return Err(Reason::Unsupported(what)),
+            _ => {}
+        }
+        if !self.has_own_column(node) {
+            if node.is_volatile() {
+                return Err(Reason::NotImmutable("a volatile function".to_owned()));
+            }
+            return self.param(node);
+        }
+        match kind {
+            Kind::Op { opno, opfuncid, inputcollid, args, .. } => {
+                let collate = self.function_may_go(opfuncid, inputcollid)?;
+                let op = operator(opno)?;
+                Ok(Expr::Operator { op, args: self.operands(args, collate)? })
+            }
+            Kind::Distinct { opno, opfuncid, inputcollid, args } => {
+                let collate = self.function_may_go(opfuncid, inputcollid)?;
+                operator(opno)?;
+                let (left, right) = pair(self.operands(args, collate)?)?;
+                Ok(Expr::Distinct { left, right })
+            }
+            Kind::NullIf { opno, opfuncid, inputcollid, args, .. } => {
+                let collate = self.function_may_go(opfuncid, inputcollid)?;
+                operator(opno)?;
+                let (left, right) = pair(self.operands(args, collate)?)?;
+                Ok(Expr::NullIf { left, right })
+            }
+            Kind::ScalarArrayOp { opno, opfuncid, use_or, inputcollid, args } => {
+                let collate = self.function_may_go(opfuncid, inputcollid)?;
+                let op = operator(opno)?;
+                let (left, right) = pair(self.operands(args, collate)?)?;
+                Ok(Expr::AnyAll { op, all: !use_or, left, right })
+            }
+            Kind::Func { funcid, resulttype, variadic, implicit_cast, explicit_cast, inputcollid, args, .. } => {
+                let collate = self.function_may_go(funcid, inputcollid)?;
+                if implicit_cast || explicit_cast {
+                    let typmod = node.result_typmod();
+                    let arg = args.first().copied().ok_or(Reason::Unsupported("a cast"))?;
+                    return self.cast(arg, resulttype, typmod);
+                }
+                let function = types::function(funcid).ok_or(Reason::Unsupported("a function"))?;
+                Ok(Expr::Function {
+                    schema: None,
+                    name: function.name.name,
+                    args: self.operands(args, collate)?,
+                    variadic,
+                })
+            }
+            Kind::Relabel { arg, resulttype, typmod, .. } => self.cast(arg, resulttype, typmod),
+            Kind::CoerceViaIo { arg, resulttype, .. } => {
+                text_form_is_fixed(arg.result_type(), true)?;
+                text_form_is_fixed(resulttype, false)?;
+                self.cast(arg, resulttype, -1)
+            }
+            Kind::ArrayCoerce => Err(Reason::Unsupported("a cast of arrays")),
+            Kind::Bool { op, args } => {
+                let mut args = self.all(args)?;
+                Ok(match op {
+                    BoolOp::And => Expr::And(args),
+                    BoolOp::Or => Expr::Or(args),
+                    BoolOp::Not => Expr::Not(Box::new(args.remove(0))),
+                })
+            }
+            Kind::NullTest { row: true, .. } => Err(Reason::WholeRow),
+            Kind::NullTest { arg, not, .. } => {
+                // Whether a value is there does not depend on its type.
+                let arg = match arg.kind() {
+                    Kind::Var { varno, varattno, varlevelsup: 0, .. }
+                        if self.columns.owns(varno) =>
+                    {
+                        self.columns.column(varno, varattno)?
+                    }
+                    _ => self.expr(arg)?,
+                };
+                Ok(Expr::IsNull { arg: Box::new(arg), not })
+            }
+            Kind::BooleanTest { arg, test } => {
+                use pg_sys::BoolTestType as T;
+                let test = match test {
+                    T::IS_TRUE => BoolTest::IsTrue,
+                    T::IS_NOT_TRUE => BoolTest::IsNotTrue,
+                    T::IS_FALSE => BoolTest::IsFalse,
+                    T::IS_NOT_FALSE => BoolTest::IsNotFalse,
+                    T::IS_UNKNOWN => BoolTest::IsUnknown,
+                    _ => BoolTest::IsNotUnknown,
+                };
+                Ok(Expr::BoolTest { arg: Box::new(self.expr(arg)?), test })
+            }
+            Kind::Case { arg, arms, otherwise, .. } => self.case(arg, arms, otherwise),
+            Kind::Coalesce { args, .. } => Ok(Expr::Coalesce(self.all(args)?)),
+            Kind::MinMax { greatest, args, inputcollid, .. } => {
+                if inputcollid != Oid::INVALID {
+                    return Err(Reason::Collation);
+                }
+                for arg in &args {
+                    sendable(arg.result_type())?;
+                }
+                let args = self.all(args)?;
+                Ok(if greatest { Expr::Greatest(args) } else { Expr::Least(args) })
+            }
+            Kind::Array { multidims: true, .. } => Err(Reason::Unsupported("a nested array")),
+            Kind::Array { array_type, elements, .. } => {
+                sendable(array_type)?;
+                let of = TypeName(types::type_name(array_type, -1));
+                Ok(Expr::Array { elements: self.all(elements)?, of })
+            }
+            Kind::Subscript { slice: true, .. } => Err(Reason::Unsupported("an array slice")),
+            Kind::Subscript { arg, indexes, container, .. } => {
+                sendable(container)?;
+                Ok(Expr::Subscript { arg: Box::new(self.expr(arg)?), indexes: self.all(indexes)? })
+            }
+            Kind::Collate { arg, collation } => {
+                if is_bytewise(collation) {
+                    Ok(Expr::Collate {
+                        arg: Box::new(self.expr(arg)?),
+                        collation: BYTEWISE.to_owned(),
+                    })
+                } else {
+                    Err(Reason::Collation)
+                }
+            }
+            Kind::CaseTest => Err(Reason::Unsupported("CASE with a converted operand")),
+            Kind::SqlValueFunction => Err(Reason::Unsupported("a session value")),
+            Kind::Const { .. } | Kind::Var { .. } | Kind::Param { .. } => {
+                Err(Reason::Unsupported("a reference to another relation"))
+            }
+            Kind::SubQuery => Err(Reason::SubQuery),
+            Kind::Other(what) => Err(Reason::Unsupported(what)),
+        }
+    }
+
+    fn all(&mut self, nodes: Vec<Node<'a>>) -> Result<Vec<Expr>, Reason> {
+        nodes.into_iter().map(|node| self.expr(node)).collect()
+    }
+
+    fn operands(&mut self, args: Vec<Node<'a>>, collate: bool) -> Result<Vec<Expr>, Reason> {
+        // The explicit collation goes to one operand that can have it.
+        let collatable = if collate {
+            args.iter().position(|arg| arg.result_collation() != Oid::INVALID)
+        } else {
+            None
+        };
+        let mut out = self.all(args)?;
+        if let Some(arg) = collatable.and_then(|at| out.get_mut(at)) {
+            let inner = std::mem::replace(arg, Expr::And(Vec::new()));
+            *arg = Expr::Collate { arg: Box::new(inner), collation: BYTEWISE.to_owned() };
+        }
+        Ok(out)
+    }
+
+    fn cast(&mut self, arg: Node<'a>, to: Oid, typmod: i32) -> Converted {
+        sendable(to)?;
+        let arg = self.expr(arg)?;
+        Ok(Expr::Cast { arg: Box::new(arg), to: TypeName(types::type_name(to, typmod)) })
+    }
+
+    fn case(
+        &mut self,
+        arg: Option<Node<'a>>,
+        arms: Vec<(Node<'a>, Node<'a>)>,
+        otherwise: Option<Node<'a>>,
+    ) -> Converted {
+        let operand = arg.map(|arg| self.expr(arg)).transpose()?.map(Box::new);
+        let mut out = Vec::with_capacity(arms.len());
+        for (when, then) in arms {
+            let when = if operand.is_some() {
+                // The short form compares a placeholder with the value; only plain equality of the
+                // same shape can be written back.
+                match when.kind() {
+                    Kind::Op { opno, opfuncid, inputcollid, args, .. } => {
+                        let collate = self.function_may_go(opfuncid, inputcollid)?;
+                        let op = operator(opno)?;
+                        let plain = matches!(args.first().map(|a| a.kind()), Some(Kind::CaseTest));
+                        if collate || !plain || op != OperatorName::builtin("=") {
+                            return Err(Reason::Unsupported("CASE with a converted operand"));
+                        }
+                        let value = args.get(1).copied().ok_or(Reason::Unsupported("CASE"))?;
+                        self.expr(value)?
+                    }
+                    _ => return Err(Reason::Unsupported("CASE with a converted operand")),
+                }
+            } else {
+                self.expr(when)?
+            };
+            out.push((when, self.expr(then)?));
+        }
+        let otherwise = otherwise.map(|node| self.expr(node)).transpose()?.map(Box::new);
+        Ok(Expr::Case { operand, arms: out, otherwise })
+    }
+
+    /// Whether a function may run at the source; `true` when its input has to be collated bytewise
+    /// there explicitly.
+    fn function_may_go(&self, funcid: Oid, inputcollid: Oid) -> Result<bool, Reason> {
+        let function = types::function(funcid).ok_or(Reason::Unsupported("a function"))?;
+        let label = || format!("function {}", function.name.name);
+        if !types::is_builtin(funcid) {
+            return Err(Reason::NotBuiltIn(label()));
+        }
+        if function.volatility != b'i' {
+            return Err(Reason::NotImmutable(label()));
+        }
+        self.collation_may_go(&function.name.name, inputcollid)
+    }
+
+    /// The collation part of [`Self::function_may_go`].
+    fn collation_may_go(&self, function: &str, inputcollid: Oid) -> Result<bool, Reason> {
+        if compares_json(function) && !self.columns.collation_proven() {
+            return Err(Reason::Collation);
+        }
+        if inputcollid == Oid::INVALID {
+            return Ok(false);
+        }
+        // SAFETY: a plain lookup.
+        if !unsafe { pg_sys::get_collation_isdeterministic(inputcollid) } {
+            return Err(Reason::Collation);
+        }
+        if ignores_collation(function) {
+            return Ok(false);
+        }
+        if is_bytewise(inputcollid) {
+            return Ok(true);
+        }
+        let default = inputcollid == pg_sys::DEFAULT_COLLATION_OID;
+        if default && self.columns.collation_proven() { Ok(false) } else { Err(Reason::Collation) }
+    }
+
+    /// The collation to write behind a sort key, `None` for none.
+    pub fn sort_collation(&self, collation: Oid) -> Result<Option<&'static str>, Reason> {
+        if collation == Oid::INVALID {
+            Ok(None)
+        } else if is_bytewise(collation) {
+            Ok(Some(BYTEWISE))
+        } else if collation == pg_sys::DEFAULT_COLLATION_OID && self.columns.collation_proven() {
+            Ok(None)
+        } else {
+            Err(Reason::Collation)
+        }
+    }
+}
+
+const BYTEWISE: &str = "\"C\"";
+
+fn is_bytewise(collation: Oid) -> bool {
+    // "C" and "POSIX", pg_collation.dat.
+    matches!(collation.to_u32(), 950 | 951)
+}
+
+fn pair(mut args: Vec<Expr>) -> Result<(Box<Expr>, Box<Expr>), Reason> {
+    match (args.pop(), args.pop()) {
+        (Some(right), Some(left)) => Ok((Box::new(left), Box::new(right))),
+        _ => Err(Reason::Unsupported("an operator")),
+    }
+}
+
+fn operator(opno: Oid) -> Result<OperatorName, Reason> {
+    let name = types::operator(opno).ok_or(Reason::Unsupported("an operator"))?;
+    if types::is_builtin(opno) {
+        Ok(OperatorName::builtin(name.name))
+    } else {
+        Err(Reason::NotBuiltIn(format!("operator {}", name.name)))
+    }
+}
+
+/// Whether values of the type may be written as literals for the source.
+fn sendable(of: Oid) -> Result<(), Reason> {
+    let label = || format!("type {}", types::type_name(of, -1));
+    if !types::is_builtin(of) {
+        return Err(Reason::NotBuiltIn(label()));
+    }
+    match super::replica::decode::travel(of) {
+        super::replica::decode::Travel::Binary => Ok(()),
+        // What cannot travel in binary names objects of one server or has no fixed form.
+        super::replica::decode::Travel::Text => Err(Reason::SessionDependentText(label())),
+    }
+}
+
+/// A cast through text gives the same there only if the output and input functions depend on
+/// nothing of the session.
+fn text_form_is_fixed(of: Oid, output: bool) -> Result<(), Reason> {
+    let label = || types::type_name(of, -1);
+    if !types::is_builtin(of) {
+        return Err(Reason::NotBuiltIn(format!("type {}", label())));
+    }
+    let mut function = Oid::INVALID;
+    // SAFETY: plain lookups.
+    unsafe {
+        if output {
+            let mut varlena = false;
+            pg_sys::getTypeOutputInfo(of, &mut function, &mut varlena);
+        } else {
+            let mut io_param = Oid::INVALID;
+            pg_sys::getTypeInputInfo(of, &mut function, &mut io_param);
+        }
+    }
+    // Floats print by extra_float_digits although their output function counts as immutable.
+    let float = matches!(of, pg_sys::FLOAT4OID | pg_sys::FLOAT8OID);
+    let fixed = types::function(function).is_some_and(|f| f.volatility == b'i');
+    if fixed && !(float && output) { Ok(()) } else { Err(Reason::SessionDependentText(label())) }
+}
+
+/// A constant as a literal.
+fn constant(of: Oid, value: Option<pg_sys::Datum>) -> Converted {
+    sendable(of)?;
+    // SAFETY: a Const holds a valid value of its type.
+    let text = value.map(|value| unsafe { to_text(value, of) });
+    Ok(Expr::Literal(Literal { text, of: TypeName(types::type_name(of, -1)) }))
+}
+
+/// Comparisons of jsonb use the database's collation without saying so.
+fn compares_json(function: &str) -> bool {
+    matches!(function, "jsonb_lt" | "jsonb_gt" | "jsonb_le" | "jsonb_ge" | "jsonb_cmp")
+}
+
+/// Built-in functions that get a collation and give the same under every deterministic one.
+fn ignores_collation(function: &str) -> bool {
+    matches!(
+        function,
+        "texteq" | "textne" | "bpchareq" | "bpcharne" | "nameeq" | "namene" | "nameeqtext"
+            | "texteqname" | "namenetext" | "textnename" | "textlike" | "textnlike"
+            | "bpcharlike" | "bpcharnlike" | "namelike" | "namenlike" | "like" | "notlike"
+            | "textcat" | "length" | "char_length" | "character_length" | "octet_length"
+            | "bit_length" | "md5" | "substr" | "left" | "right" | "lpad" | "rpad" | "btrim"
+            | "ltrim" | "rtrim" | "replace" | "strpos" | "position" | "starts_with"
+            | "split_part" | "reverse" | "repeat" | "ascii" | "chr" | "translate" | "to_hex"
+            | "text" | "varchar" | "bpchar" | "name" | "hashtext" | "overlay" | "encode"
+            | "decode" | "sha256" | "convert_to" | "quote_literal" | "quote_ident"
+            | "jsonb_object_field" | "jsonb_object_field_text" | "jsonb_array_element"
+            | "jsonb_array_element_text" | "jsonb_extract_path" | "jsonb_extract_path_text"
+            | "jsonb_exists" | "jsonb_exists_any" | "jsonb_exists_all" | "json_object_field"
+            | "json_object_field_text" | "json_array_element" | "json_array_element_text"
+            | "json_extract_path" | "json_extract_path_text" | "jsonb_delete"
+            | "jsonb_delete_path" | "array_eq" | "array_ne" | "arraycontains"
+            | "arraycontained" | "arrayoverlap" | "array_length" | "array_position"
+            | "array_positions" | "array_remove" | "array_replace" | "array_append"
+            | "array_prepend" | "array_cat" | "cardinality" | "array_ndims" | "array_lower"
+            | "array_upper" | "textpatternlt" | "text_pattern_lt" | "text_pattern_le"
+            | "text_pattern_gt" | "text_pattern_ge" | "bpchar_pattern_lt" | "bpchar_pattern_le"
+            | "bpchar_pattern_gt" | "bpchar_pattern_ge"
+    )
+}
