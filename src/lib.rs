@@ -3,3 +3,15 @@
 pgrx::pg_module_magic!();
 
 mod pg;
+mod settings;
+mod wrappers;
+
+pgrx::extension_sql_file!("../sql/bootstrap.sql", name = "bootstrap", bootstrap);
+pgrx::extension_sql_file!("../sql/replica.sql", name = "replica");
+pgrx::extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
+
+/// Called when the library is loaded, by `shared_preload_libraries` or by the first function call.
+#[pgrx::pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    settings::define();
+}

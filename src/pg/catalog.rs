@@ -188,3 +188,135 @@ pub fn relation_attributes(relation: Oid) -> Vec<Attribute> {
         out
     }
 }
+
+/// Which tables IMPORT FOREIGN SCHEMA asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImportScope {
+    /// All of them.
+    All,
+    /// LIMIT TO.
+    Only(Vec<String>),
+    /// EXCEPT.
+    Except(Vec<String>),
+}
+
+/// An IMPORT FOREIGN SCHEMA statement.
+#[derive(Debug, Clone)]
+pub struct ImportRequest {
+    /// The schema there.
+    pub remote_schema: String,
+    /// The schema here.
+    pub local_schema: String,
+    /// Which tables.
+    pub scope: ImportScope,
+    /// Its options.
+    pub options: Vec<RawOption>,
+}
+
+impl ImportRequest {
+    /// # Safety
+    /// `statement` is valid.
+    pub unsafe fn new(statement: *mut pg_sys::ImportForeignSchemaStmt) -> Self {
+        use pg_sys::ImportForeignSchemaType as T;
+        // SAFETY: the statement's own parts.
+        unsafe {
+            let s = &*statement;
+            let names = || {
+                list::pointers::<pg_sys::RangeVar>(s.table_list)
+                    .map(|range| borrowed((*range).relname))
+                    .collect()
+            };
+            ImportRequest {
+                remote_schema: borrowed(s.remote_schema),
+                local_schema: borrowed(s.local_schema),
+                scope: match s.list_type {
+                    T::FDW_IMPORT_SCHEMA_LIMIT_TO => ImportScope::Only(names()),
+                    T::FDW_IMPORT_SCHEMA_EXCEPT => ImportScope::Except(names()),
+                    _ => ImportScope::All,
+                },
+                options: raw_options(s.options),
+            }
+        }
+    }
+
+    /// Whether a table is asked for.
+    pub fn wants(&self, table: &str) -> bool {
+        match &self.scope {
+            ImportScope::All => true,
+            ImportScope::Only(names) => names.iter().any(|name| name == table),
+            ImportScope::Except(names) => !names.iter().any(|name| name == table),
+        }
+    }
+}
+
+/// A relation by schema and name, if there is one.
+pub fn relation_by_name(schema: &str, name: &str) -> Option<Oid> {
+    let (schema, name) = (CString::new(schema).ok()?, CString::new(name).ok()?);
+    // SAFETY: NUL-terminated names; missing is allowed.
+    let found = unsafe {
+        let namespace = pg_sys::get_namespace_oid(schema.as_ptr(), true);
+        if namespace == Oid::INVALID {
+            return None;
+        }
+        pg_sys::get_relname_relid(name.as_ptr(), namespace)
+    };
+    (found != Oid::INVALID).then_some(found)
+}
+
+/// The number of columns of a tuple descriptor, dropped ones too.
+///
+/// # Safety
+/// `desc` is a valid descriptor.
+pub unsafe fn descriptor_width(desc: pg_sys::TupleDesc) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe { (*desc).natts as usize }
+}
+
+/// As [`mapping`], `None` where there is neither.
+pub fn mapping_if_any(user: Oid, server: Oid) -> Option<Mapping> {
+    // SAFETY: plain lookups whose tuple is released at once.
+    let exists = unsafe {
+        [user, Oid::INVALID].into_iter().any(|user| {
+            let tuple = pg_sys::SearchSysCache2(
+                pg_sys::SysCacheIdentifier::USERMAPPINGUSERSERVER as i32,
+                user.into(),
+                server.into(),
+            );
+            let found = !tuple.is_null();
+            if found {
+                pg_sys::ReleaseSysCache(tuple);
+            }
+            found
+        })
+    };
+    exists.then(|| mapping(user, server))
+}
+
+/// The name of a role, `None` for PUBLIC.
+pub fn role_name(role: Oid) -> Option<String> {
+    if role == Oid::INVALID {
+        return None;
+    }
+    // SAFETY: missing is allowed; the name is palloc'd.
+    Some(super::sql::owned(unsafe { pg_sys::GetUserNameFromId(role, true) }))
+}
+
+/// The servers of a wrapper that the current role may use, by name.
+pub fn usable_servers(wrapper: &str) -> Vec<Oid> {
+    pgrx::Spi::get_one_with_args::<Vec<Oid>>(
+        "SELECT COALESCE(pg_catalog.array_agg(s.oid ORDER BY s.srvname), '{}') \
+         FROM pg_catalog.pg_foreign_server s JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw \
+         WHERE w.fdwname = $1 AND pg_catalog.has_server_privilege(s.oid, 'USAGE')",
+        &[wrapper.into()],
+    )
+    .ok()
+    .flatten()
+    .unwrap_or_default()
+}
+
+/// Whether there is a schema of this name.
+pub fn schema_exists(name: &str) -> bool {
+    let Ok(name) = CString::new(name) else { return false };
+    // SAFETY: NUL-terminated name; missing is allowed.
+    unsafe { pg_sys::get_namespace_oid(name.as_ptr(), true) != Oid::INVALID }
+}

@@ -67,3 +67,15 @@ pub fn setting(name: &CStr) -> Option<String> {
     let value = unsafe { pg_sys::GetConfigOption(name.as_ptr(), true, false) };
     (!value.is_null()).then(|| super::sql::borrowed(value))
 }
+
+/// A value of type `of` from its text form, in the current memory context.
+pub fn from_text(text: &str, of: Oid, typmod: i32) -> Datum {
+    let mut function = Oid::INVALID;
+    let mut io_param = Oid::INVALID;
+    let text = std::ffi::CString::new(text).unwrap_or_default();
+    // SAFETY: the type's own input function with NUL-terminated text; raises on bad input.
+    unsafe {
+        pg_sys::getTypeInputInfo(of, &mut function, &mut io_param);
+        pg_sys::OidInputFunctionCall(function, text.as_ptr().cast_mut(), io_param, typmod)
+    }
+}

@@ -294,6 +294,13 @@ impl QueryResult {
         unsafe { pq::PQnfields(self.0.as_ptr()) as usize }
     }
 
+    /// A column's name.
+    pub fn column_name(&self, column: usize) -> Option<String> {
+        // SAFETY: valid result; libpq checks the index and answers NULL beyond the last column.
+        let ptr = unsafe { pq::PQfname(self.0.as_ptr(), column as c_int) };
+        (!ptr.is_null()).then(|| text_at(ptr))
+    }
+
     /// Type and type modifier of a column.
     pub fn column_type(&self, column: usize) -> (u32, i32) {
         // SAFETY: valid result; libpq checks the index.

@@ -6,12 +6,19 @@
 pub mod catalog;
 pub mod datum;
 pub mod error;
+pub mod executor;
+pub mod explain;
 pub mod keywords;
 pub mod libpq;
 pub mod list;
 pub mod memory;
 pub mod node;
-pub mod spill;
+pub mod planner;
+
+pub mod spool;
 pub mod sql;
+pub mod statistics;
+pub mod subtransaction;
+pub mod tuple;
 pub mod types;
 pub mod wait;

@@ -108,6 +108,16 @@ impl<'a> Node<'a> {
         unsafe { pg_sys::exprCollation(self.as_ptr()) }
     }
 
+    /// Its value if it is a constant of type bigint that is not NULL.
+    pub fn constant_int8(self) -> Option<i64> {
+        match self.kind() {
+            Kind::Const { consttype: pg_sys::INT8OID, value: Some(value), .. } => {
+                Some(value.value() as i64)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether anything in it may change from call to call.
     pub fn is_volatile(self) -> bool {
         // SAFETY: a well-formed expression.

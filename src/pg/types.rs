@@ -153,3 +153,34 @@ pub fn base_type_and_typmod(oid: Oid, typmod: i32) -> (Oid, i32) {
     let base = unsafe { pg_sys::getBaseTypeAndTypmod(oid, &mut typmod) };
     (base, typmod)
 }
+
+/// The operators that sort a type upwards and downwards by default, invalid where there are none.
+pub fn default_order(of: Oid) -> (Oid, Oid) {
+    let wanted = (pg_sys::TYPECACHE_LT_OPR | pg_sys::TYPECACHE_GT_OPR) as i32;
+    // SAFETY: the cache entry stays valid for the session.
+    unsafe {
+        let entry = pg_sys::lookup_type_cache(of, wanted);
+        ((*entry).lt_opr, (*entry).gt_opr)
+    }
+}
+
+/// The operator that compares values of a type for equality, invalid if there is none.
+pub fn default_equality(of: Oid) -> Oid {
+    // SAFETY: as above.
+    unsafe { (*pg_sys::lookup_type_cache(of, pg_sys::TYPECACHE_EQ_OPR as i32)).eq_opr }
+}
+
+/// A type by its name in SQL, if there is one.
+pub fn by_name(name: &str) -> Option<Oid> {
+    let found = pgrx::Spi::get_one_with_args::<Oid>(
+        "SELECT pg_catalog.to_regtype($1)::pg_catalog.oid",
+        &[name.into()],
+    );
+    found.ok().flatten()
+}
+
+/// Whether a type belongs to an extension.
+pub fn is_extension_type(oid: Oid) -> bool {
+    // SAFETY: a plain lookup in pg_depend.
+    unsafe { pg_sys::getExtensionOfObject(pg_sys::TypeRelationId, oid) != Oid::INVALID }
+}

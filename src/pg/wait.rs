@@ -156,3 +156,52 @@ impl Drop for ReadWaiter {
         unsafe { pg_sys::FreeWaitEventSet(self.0) }
     }
 }
+
+/// Waits until one of the sockets is ready or `timeout` has passed. Raises what interrupts it.
+pub fn any(sockets: &[(c_int, For)], timeout: Duration) {
+    // SAFETY: the set is freed on every way out but an ERROR, whose transaction frees its memory; its
+    // descriptors are open while it lives.
+    unsafe {
+        let set =
+            pg_sys::CreateWaitEventSet(pg_sys::CurrentMemoryContext, sockets.len() as c_int + 2);
+        let nothing = std::ptr::null_mut();
+        pg_sys::AddWaitEventToSet(
+            set,
+            pg_sys::WL_LATCH_SET,
+            pg_sys::PGINVALID_SOCKET,
+            pg_sys::MyLatch,
+            nothing,
+        );
+        pg_sys::AddWaitEventToSet(
+            set,
+            pg_sys::WL_EXIT_ON_PM_DEATH,
+            pg_sys::PGINVALID_SOCKET,
+            std::ptr::null_mut(),
+            nothing,
+        );
+        for (fd, what) in sockets {
+            pg_sys::AddWaitEventToSet(set, what.events(), *fd, std::ptr::null_mut(), nothing);
+        }
+        let mut event = pg_sys::WaitEvent::default();
+        let millis = timeout.as_millis().clamp(1, i32::MAX as u128) as i64;
+        let count =
+            pg_sys::WaitEventSetWait(set, millis, &mut event, 1, pg_sys::PG_WAIT_EXTENSION);
+        pg_sys::FreeWaitEventSet(set);
+        if count > 0 && event.events & pg_sys::WL_LATCH_SET != 0 {
+            pg_sys::ResetLatch(pg_sys::MyLatch);
+            check_interrupts();
+        }
+    }
+}
+
+/// Whether a socket is ready this moment.
+pub fn is_ready(fd: c_int, what: For) -> bool {
+    let events = match what {
+        For::Read => libc::POLLIN,
+        For::Write => libc::POLLOUT,
+        For::ReadOrWrite => libc::POLLIN | libc::POLLOUT,
+    };
+    let mut poll = libc::pollfd { fd, events, revents: 0 };
+    // SAFETY: one valid descriptor and no waiting.
+    unsafe { libc::poll(&mut poll, 1, 0) > 0 }
+}

@@ -6,6 +6,7 @@
 
 use crate::pg::datum::to_text;
 use crate::pg::node::{BoolOp, Kind, Node};
+use crate::pg::planner::Planner;
 use crate::pg::types;
 use pgrx::pg_sys::{self, Oid};
 use warehouse_core::predicate::{BoolTest, Expr, Literal, OperatorName, Reason, TypeName};
@@ -24,26 +25,23 @@ pub trait Columns {
 }
 
 /// Converts the clauses of one scan and collects their run-time values.
-pub struct Converter<'a> {
-    root: *mut pg_sys::PlannerInfo,
-    columns: &'a dyn Columns,
+pub struct Converter<'a, 'c> {
+    planner: Planner<'a>,
+    columns: &'c dyn Columns,
     /// The expressions whose values are sent, in the order of their parameter numbers.
     pub params: Vec<Node<'a>>,
 }
 
-impl<'a> Converter<'a> {
-    /// A converter for expressions of the query that `root` plans.
-    ///
-    /// # Safety
-    /// `root` is valid for the converter's life.
-    pub unsafe fn new(root: *mut pg_sys::PlannerInfo, columns: &'a dyn Columns) -> Self {
-        Converter { root, columns, params: Vec::new() }
+impl<'a, 'c> Converter<'a, 'c> {
+    /// A converter for expressions of the query being planned.
+    pub fn new(planner: Planner<'a>, columns: &'c dyn Columns) -> Self {
+        Converter { planner, columns, params: Vec::new() }
     }
 
     fn has_own_column(&self, node: Node<'a>) -> bool {
         // SAFETY: a valid tree and planner state; the set is walked and left to its context.
         unsafe {
-            let found = pg_sys::pull_varnos(self.root, node.as_ptr());
+            let found = pg_sys::pull_varnos(self.planner.as_ptr(), node.as_ptr());
             let mut at = -1;
             loop {
                 at = pg_sys::bms_next_member(found, at);
@@ -68,8 +66,18 @@ impl<'a> Converter<'a> {
         Ok(Expr::Param { index, of: TypeName(types::type_name(of, -1)) })
     }
 
+    /// Converts a whole clause; what a failed attempt collected is forgotten.
+    pub fn clause(&mut self, node: Node<'a>) -> Converted {
+        let before = self.params.len();
+        let converted = self.expr(node);
+        if converted.is_err() {
+            self.params.truncate(before);
+        }
+        converted
+    }
+
     /// Converts an expression.
-    pub fn expr(&mut self, node: Node<'a>) -> Converted {
+    fn expr(&mut self, node: Node<'a>) -> Converted {
         // SAFETY: raises an ordinary ERROR when the stack is nearly full.
         unsafe { pg_sys::check_stack_depth() };
         let kind = node.kind();

@@ -104,7 +104,7 @@ pub enum Expr {
         /// To which type.
         to: TypeName,
     },
-    /// An explicit collation; `None` is `pg_catalog."C"`-independent and never produced.
+    /// An explicit collation.
     Collate {
         /// What is collated.
         arg: Box<Expr>,
@@ -174,4 +174,53 @@ pub enum Expr {
         /// One expression a dimension.
         indexes: Vec<Expr>,
     },
+}
+
+impl Expr {
+    /// Calls `visit` for this expression and everything below it.
+    pub fn walk(&self, visit: &mut impl FnMut(&Expr)) {
+        visit(self);
+        match self {
+            Expr::Column(_) | Expr::Literal(_) | Expr::Param { .. } => {}
+            Expr::Operator { args, .. }
+            | Expr::Function { args, .. }
+            | Expr::And(args)
+            | Expr::Or(args)
+            | Expr::Coalesce(args)
+            | Expr::Greatest(args)
+            | Expr::Least(args)
+            | Expr::Array { elements: args, .. } => args.iter().for_each(|arg| arg.walk(visit)),
+            Expr::AnyAll { left, right, .. }
+            | Expr::Distinct { left, right }
+            | Expr::NullIf { left, right } => {
+                left.walk(visit);
+                right.walk(visit);
+            }
+            Expr::Cast { arg, .. }
+            | Expr::Collate { arg, .. }
+            | Expr::Not(arg)
+            | Expr::IsNull { arg, .. }
+            | Expr::BoolTest { arg, .. } => arg.walk(visit),
+            Expr::Case { operand, arms, otherwise } => {
+                for part in operand.iter().chain(otherwise) {
+                    part.walk(visit);
+                }
+                for (when, then) in arms {
+                    when.walk(visit);
+                    then.walk(visit);
+                }
+            }
+            Expr::Subscript { arg, indexes } => {
+                arg.walk(visit);
+                indexes.iter().for_each(|index| index.walk(visit));
+            }
+        }
+    }
+
+    /// Whether a column of this name occurs.
+    pub fn mentions(&self, name: &str) -> bool {
+        let mut found = false;
+        self.walk(&mut |part| found |= matches!(part, Expr::Column(column) if column.name == name));
+        found
+    }
 }

@@ -5,9 +5,11 @@
 //!
 //! A new dialect is one file beside [`postgres`].
 
+mod bounds;
 mod expr;
 pub mod postgres;
 mod reason;
 
+pub use bounds::{Bound, bound};
 pub use expr::{BoolTest, ColumnRef, Expr, Literal, OperatorName, TypeName};
 pub use reason::Reason;

@@ -2,10 +2,12 @@
 
 use super::collation;
 use super::decode::{Travel, travel};
+use super::keys::Index;
 use super::options::{ColumnSource, TableOptions};
 use crate::pg::{catalog, keywords, types};
 use crate::wrappers::convert::{Columns, Converted};
 use pgrx::pg_sys::Oid;
+use std::cell::Cell;
 use warehouse_core::predicate::{ColumnRef, Expr, Literal, Reason, TypeName};
 
 /// A column.
@@ -55,6 +57,8 @@ pub struct ReplicaTable {
     pub columns: Vec<TableColumn>,
     /// The source's collation signature at import.
     pub remote_collation: Option<String>,
+    /// The source's indexes at import.
+    pub indexes: Vec<Index>,
 }
 
 impl ReplicaTable {
@@ -86,6 +90,7 @@ impl ReplicaTable {
             name: options.table_name.unwrap_or_else(|| types::relation_name(relation)),
             columns,
             remote_collation: options.remote_collation,
+            indexes: options.indexes,
         }
     }
 
@@ -115,6 +120,15 @@ pub struct BaseColumns<'a> {
     pub relation: u32,
     /// The table.
     pub table: &'a ReplicaTable,
+    /// Whether a decision has relied on the source collating as this database does.
+    pub relied: Cell<bool>,
+}
+
+impl<'a> BaseColumns<'a> {
+    /// The columns of the table that stands at `relation` in the query's range table.
+    pub fn new(relation: u32, table: &'a ReplicaTable) -> Self {
+        BaseColumns { relation, table, relied: Cell::new(false) }
+    }
 }
 
 impl Columns for BaseColumns<'_> {
@@ -144,6 +158,8 @@ impl Columns for BaseColumns<'_> {
     }
 
     fn collation_proven(&self) -> bool {
-        collation::proven(self.table.remote_collation.as_deref())
+        let proven = collation::proven(self.table.remote_collation.as_deref());
+        self.relied.set(self.relied.get() | proven);
+        proven
     }
 }

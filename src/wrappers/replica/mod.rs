@@ -5,17 +5,31 @@
 //! [`connection::Connection`]; [`decode`] turns the bytes into values. The `handler` module holds the
 //! callbacks, named as in Postgres.
 
+mod analyze;
 pub mod collation;
 pub mod columns;
 pub mod connection;
+mod cost;
 pub mod decode;
 pub mod deparse;
+mod enums;
 mod explain;
+mod functions;
 mod handler;
+mod import;
+mod introspect;
+mod keys;
+mod local;
+mod merge;
 pub mod options;
 mod plan;
 mod private;
+mod probe;
+mod query;
 mod registry;
 mod scan;
+mod session;
+mod statistics;
+mod status;
 mod stream;
 mod transaction;

@@ -1,5 +1,6 @@
 //! The options of `replica_fdw`, parsed once and checked when they are declared.
 
+use super::keys::{self, Index};
 use crate::pg::catalog::RawOption;
 use crate::pg::error::{Error, Result};
 use crate::pg::libpq;
@@ -61,7 +62,7 @@ impl Owner {
                 .map(|(name, _)| name)
                 .chain(["password_required".to_owned()])
                 .collect(),
-            Owner::Table => fixed(&["schema_name", "table_name", "remote_collation"]),
+            Owner::Table => fixed(&["schema_name", "table_name", "remote_collation", "indexes", "foreign_keys"]),
             Owner::Column => fixed(&["column_name", "constant", "missing", "remote_type"]),
         }
     }
@@ -144,6 +145,12 @@ fn check_value(option: &RawOption, owner: Owner) -> Result<()> {
         "column_name" | "table_name" | "schema_name" | "remote_type" if option.value.is_empty() => {
             Err(invalid("a name is needed"))
         }
+        "indexes" => keys::parse_indexes(&option.value)
+            .map(drop)
+            .map_err(|error| invalid(&format!("import writes it, as JSON ({error})"))),
+        "foreign_keys" => keys::parse_foreign_keys(&option.value)
+            .map(drop)
+            .map_err(|error| invalid(&format!("import writes it, as JSON ({error})"))),
         "remote_type" => check_type_name(&option.value).map_err(|()| {
             invalid("a type name as format_type() prints it is needed")
         }),
@@ -165,7 +172,8 @@ fn check_type_name(text: &str) -> std::result::Result<(), ()> {
     if quoted { Err(()) } else { Ok(()) }
 }
 
-fn parse_bool(text: &str) -> Option<bool> {
+/// A boolean as Postgres reads it in an option.
+pub fn parse_bool(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "on" | "yes" | "1" | "t" => Some(true),
         "false" | "off" | "no" | "0" | "f" => Some(false),
@@ -248,6 +256,8 @@ pub struct TableOptions {
     pub table_name: Option<String>,
     /// The source's default collation as it was at import (see [`super::collation`]).
     pub remote_collation: Option<String>,
+    /// The source's indexes as they were at import.
+    pub indexes: Vec<Index>,
 }
 
 impl TableOptions {
@@ -260,6 +270,9 @@ impl TableOptions {
             schema_name: get("schema_name"),
             table_name: get("table_name"),
             remote_collation: get("remote_collation"),
+            indexes: get("indexes")
+                .and_then(|text| keys::parse_indexes(&text).ok())
+                .unwrap_or_default(),
         }
     }
 }

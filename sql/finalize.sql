@@ -1,0 +1,19 @@
+-- Comments and rights of the functions that the library defines. Runs last.
+
+COMMENT ON FUNCTION warehouse.replica_connections() IS
+  'The connections of this session to sources: server, role of the user mapping (NULL for PUBLIC), process and version there, whether a transaction is open, seconds since it was opened.';
+COMMENT ON FUNCTION warehouse.disconnect(text) IS
+  'Closes this session''s idle connections to a server, or to all with NULL; returns how many.';
+COMMENT ON FUNCTION warehouse.replica_status() IS
+  'Asks every server of replica_fdw at once: reachable, in recovery, replay lag in seconds, version, latency in milliseconds, error. Answers within one connect_timeout.';
+COMMENT ON FUNCTION warehouse.merge_schema(text, jsonb, text, text[]) IS
+  'Merges tables of the same name from several sources into partitioned tables with a site column. Run it again after a source changed: it applies and reports the drift row by row.';
+COMMENT ON FUNCTION warehouse.drop_site(text, text) IS
+  'Takes a site out of every merged table of a schema.';
+
+-- What changes definitions is for those who may create them; what looks is for everybody.
+REVOKE ALL ON FUNCTION warehouse.merge_schema(text, jsonb, text, text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION warehouse.drop_site(text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION warehouse.complete_import() FROM PUBLIC;
+GRANT USAGE ON SCHEMA warehouse TO PUBLIC;
+GRANT SELECT ON warehouse.sites, warehouse.relationships TO PUBLIC;

@@ -1,0 +1,176 @@
+//! A foreign scan in execution.
+
+use super::datum::{TransmissionModes, to_text};
+use super::list;
+use super::memory;
+use super::planner;
+use pgrx::pg_sys::{self, Datum, Oid};
+use std::marker::PhantomData;
+use warehouse_core::quote;
+
+/// The executor's node of a foreign scan, valid while a callback runs.
+#[derive(Debug, Clone, Copy)]
+pub struct ScanNode<'e>(*mut pg_sys::ForeignScanState, PhantomData<&'e ()>);
+
+/// The run-time values of a scan.
+#[derive(Debug)]
+pub struct Params(Vec<Param>);
+
+#[derive(Debug)]
+struct Param {
+    expr: *mut pg_sys::ExprState,
+    of: Oid,
+    plain: bool,
+}
+
+impl<'e> ScanNode<'e> {
+    /// # Safety
+    /// `node` is valid while `'e` lasts.
+    pub unsafe fn new(node: *mut pg_sys::ForeignScanState) -> Self {
+        ScanNode(node, PhantomData)
+    }
+
+    fn plan(self) -> &'e pg_sys::ForeignScan {
+        // SAFETY: a ForeignScanState has a ForeignScan as its plan.
+        unsafe { &*(*self.0).ss.ps.plan.cast::<pg_sys::ForeignScan>() }
+    }
+
+    /// The text that the planner left in the plan.
+    pub fn plan_text(self) -> String {
+        // SAFETY: our own plans hold a list of one string node.
+        unsafe { planner::note(self.plan().fdw_private) }
+    }
+
+    /// Keeps the scan's state until the query's memory goes.
+    pub fn set_state<T>(self, state: T) {
+        // SAFETY: the node is valid; the state lives as long as the query.
+        unsafe {
+            let context = (*(*self.0).ss.ps.state).es_query_cxt;
+            (*self.0).fdw_state = memory::leak_into(context, state).cast();
+        }
+    }
+
+    /// The state kept by [`ScanNode::set_state`].
+    ///
+    /// # Safety
+    /// It is a `T`, if there is one, and nothing else refers to it.
+    pub unsafe fn state<T>(self) -> Option<&'e mut T> {
+        // SAFETY: the caller's promise.
+        unsafe { (*self.0).fdw_state.cast::<T>().as_mut() }
+    }
+
+    /// The role whose rights and mapping count: a view's owner, or the current user.
+    pub fn user(self) -> Oid {
+        // SAFETY: the scan has at least one relation in the range table.
+        unsafe {
+            let index = pg_sys::bms_next_member(self.plan().fs_relids, -1);
+            let entry = pg_sys::exec_rt_fetch(index as u32, (*self.0).ss.ps.state);
+            match (*entry).checkAsUser {
+                Oid::INVALID => pg_sys::GetUserId(),
+                owner => owner,
+            }
+        }
+    }
+
+    /// How many columns a row has.
+    pub fn width(self) -> usize {
+        // SAFETY: the scan slot has its descriptor.
+        unsafe { (*(*(*self.0).ss.ss_ScanTupleSlot).tts_tupleDescriptor).natts as usize }
+    }
+
+    /// Prepares the evaluation of the scan's run-time values.
+    pub fn params(self) -> Params {
+        let exprs = self.plan().fdw_exprs;
+        // SAFETY: a list of expressions of the plan, initialised for this node.
+        unsafe {
+            let states = pg_sys::ExecInitExprList(exprs, &raw mut (*self.0).ss.ps);
+            let types = list::pointers::<pg_sys::Node>(exprs).map(|node| pg_sys::exprType(node));
+            let states = list::pointers::<pg_sys::ExprState>(states);
+            Params(
+                states.zip(types).map(|(expr, of)| Param { expr, of, plain: is_plain(of) }).collect(),
+            )
+        }
+    }
+
+    /// The values of the parameters now, each as a complete SQL literal.
+    pub fn evaluate(self, params: &Params) -> Vec<String> {
+        if params.0.is_empty() {
+            return Vec::new();
+        }
+        let _modes = params.0.iter().any(|p| !p.plain).then(TransmissionModes::enter);
+        params
+            .0
+            .iter()
+            .map(|param| {
+                let mut null = false;
+                // SAFETY: the expression was initialised for this node; its value lives in the
+                // per-tuple memory, and its text form is copied.
+                unsafe {
+                    let econtext = (*self.0).ss.ps.ps_ExprContext;
+                    let value = pg_sys::ExecEvalExprSwitchContext(param.expr, econtext, &mut null);
+                    if null {
+                        "NULL".to_owned()
+                    } else {
+                        let before = pg_sys::CurrentMemoryContext;
+                        pg_sys::CurrentMemoryContext = (*econtext).ecxt_per_tuple_memory;
+                        let text = to_text(value, param.of);
+                        pg_sys::CurrentMemoryContext = before;
+                        quote::literal(&text)
+                    }
+                }
+            })
+            .collect()
+    }
+
+    /// Puts a row into the scan's slot: `fill` writes the values and null flags.
+    pub fn store<E>(
+        self,
+        fill: impl FnOnce(&mut [Datum], &mut [bool]) -> Result<(), E>,
+    ) -> Result<*mut pg_sys::TupleTableSlot, E> {
+        let slot = self.empty_slot();
+        // SAFETY: the slot has one value and one flag a column.
+        unsafe {
+            let width = (*(*slot).tts_tupleDescriptor).natts as usize;
+            let values = std::slice::from_raw_parts_mut((*slot).tts_values, width);
+            let nulls = std::slice::from_raw_parts_mut((*slot).tts_isnull, width);
+            fill(values, nulls)?;
+            Ok(pg_sys::ExecStoreVirtualTuple(slot))
+        }
+    }
+
+    /// The scan's slot without a row: the end.
+    pub fn empty_slot(self) -> *mut pg_sys::TupleTableSlot {
+        // SAFETY: the node has a slot.
+        unsafe {
+            let slot = (*self.0).ss.ss_ScanTupleSlot;
+            pg_sys::ExecClearTuple(slot)
+        }
+    }
+}
+
+/// Types whose text form no setting changes.
+fn is_plain(of: Oid) -> bool {
+    matches!(
+        of,
+        pg_sys::BOOLOID
+            | pg_sys::INT2OID
+            | pg_sys::INT4OID
+            | pg_sys::INT8OID
+            | pg_sys::OIDOID
+            | pg_sys::NUMERICOID
+            | pg_sys::TEXTOID
+            | pg_sys::VARCHAROID
+            | pg_sys::BPCHAROID
+            | pg_sys::UUIDOID
+    )
+}
+
+/// Whether the running statement's rows are taken in pieces, with other statements in between: it is
+/// a cursor, a PL/pgSQL loop, or a driver's named portal.
+pub fn is_read_in_pieces() -> bool {
+    // SAFETY: a portal has a name while it is active.
+    unsafe {
+        let portal = pg_sys::ActivePortal;
+        !portal.is_null() && !(*portal).name.is_null() && *(*portal).name != 0
+    }
+}

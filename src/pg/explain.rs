@@ -1,0 +1,57 @@
+//! EXPLAIN's output.
+
+use pgrx::pg_sys;
+use std::ffi::{CStr, CString};
+use std::marker::PhantomData;
+use std::time::Duration;
+
+/// The output being written.
+#[derive(Debug, Clone, Copy)]
+pub struct Explain<'e>(*mut pg_sys::ExplainState, PhantomData<&'e ()>);
+
+impl Explain<'_> {
+    /// # Safety
+    /// `state` is valid while the value lives.
+    pub unsafe fn new(state: *mut pg_sys::ExplainState) -> Self {
+        Explain(state, PhantomData)
+    }
+
+    /// EXPLAIN (VERBOSE).
+    pub fn verbose(self) -> bool {
+        // SAFETY: the promise of `new`.
+        unsafe { (*self.0).verbose }
+    }
+
+    /// EXPLAIN (ANALYZE).
+    pub fn analyze(self) -> bool {
+        // SAFETY: as above.
+        unsafe { (*self.0).analyze }
+    }
+
+    /// Whether times are wanted.
+    pub fn timing(self) -> bool {
+        // SAFETY: as above.
+        unsafe { (*self.0).timing }
+    }
+
+    /// A text property.
+    pub fn text(self, label: &CStr, value: &str) {
+        let value = CString::new(value).unwrap_or_default();
+        // SAFETY: NUL-terminated strings that are copied.
+        unsafe { pg_sys::ExplainPropertyText(label.as_ptr(), value.as_ptr(), self.0) }
+    }
+
+    /// A count.
+    pub fn integer(self, label: &CStr, unit: Option<&CStr>, value: u64) {
+        let unit = unit.map_or(std::ptr::null(), CStr::as_ptr);
+        // SAFETY: as above.
+        unsafe { pg_sys::ExplainPropertyInteger(label.as_ptr(), unit, value as i64, self.0) }
+    }
+
+    /// A time in milliseconds.
+    pub fn milliseconds(self, label: &CStr, value: Duration) {
+        let value = value.as_secs_f64() * 1000.0;
+        // SAFETY: as above.
+        unsafe { pg_sys::ExplainPropertyFloat(label.as_ptr(), c"ms".as_ptr(), value, 3, self.0) }
+    }
+}

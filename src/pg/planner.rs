@@ -1,0 +1,608 @@
+//! The planner's structures as cheap, copyable handles.
+//!
+//! A handle is made once, in a callback, from a pointer that Postgres passed; it is valid for the
+//! planning of that query, which `'p` stands for.
+
+use super::list;
+use super::memory;
+use super::node::Node;
+use pgrx::pg_sys::{self, Oid};
+use std::ffi::c_void;
+use std::marker::PhantomData;
+
+/// The state of planning one query level.
+#[derive(Debug, Clone, Copy)]
+pub struct Planner<'p>(*mut pg_sys::PlannerInfo, PhantomData<&'p ()>);
+
+/// A relation being planned.
+#[derive(Debug, Clone, Copy)]
+pub struct Rel<'p>(*mut pg_sys::RelOptInfo, PhantomData<&'p ()>);
+
+/// A condition with the planner's notes on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clause<'p>(*mut pg_sys::RestrictInfo, PhantomData<&'p ()>);
+
+/// What a parameterized path needs from outside, and the clauses it can then apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outer<'p>(*mut pg_sys::ParamPathInfo, PhantomData<&'p ()>);
+
+/// One key of a sort order.
+#[derive(Debug, Clone, Copy)]
+pub struct SortKey<'p>(*mut pg_sys::PathKey, PhantomData<&'p ()>);
+
+/// What a sort key may be computed from.
+#[derive(Debug, Clone, Copy)]
+pub struct SortExpr<'p> {
+    /// The expression.
+    pub node: Node<'p>,
+    /// The type its operator family sorts it as.
+    pub sorted_as: Oid,
+}
+
+/// How expensive a path is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cost {
+    /// Rows it yields.
+    pub rows: f64,
+    /// Before the first row.
+    pub startup: f64,
+    /// To the last row.
+    pub total: f64,
+}
+
+/// LIMIT and OFFSET of the query.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit<'p> {
+    /// LIMIT.
+    pub count: Option<Node<'p>>,
+    /// OFFSET.
+    pub offset: Option<Node<'p>>,
+    /// FETCH FIRST … WITH TIES.
+    pub with_ties: bool,
+}
+
+impl<'p> Planner<'p> {
+    /// # Safety
+    /// `root` is valid while the query is planned.
+    pub unsafe fn new(root: *mut pg_sys::PlannerInfo) -> Self {
+        Planner(root, PhantomData)
+    }
+
+    /// The pointer, for handing it back to Postgres.
+    pub fn as_ptr(self) -> *mut pg_sys::PlannerInfo {
+        self.0
+    }
+
+    fn get(self) -> &'p pg_sys::PlannerInfo {
+        // SAFETY: the promise of `new`.
+        unsafe { &*self.0 }
+    }
+
+    fn query(self) -> &'p pg_sys::Query {
+        // SAFETY: a planner always has its query.
+        unsafe { &*self.get().parse }
+    }
+
+    /// Whether the query is a SELECT.
+    pub fn is_select(self) -> bool {
+        self.query().commandType == pg_sys::CmdType::CMD_SELECT
+    }
+
+    /// Whether the target list returns sets.
+    pub fn returns_sets(self) -> bool {
+        self.query().hasTargetSRFs
+    }
+
+    /// LIMIT and OFFSET.
+    pub fn limit(self) -> Limit<'p> {
+        let query = self.query();
+        // SAFETY: parts of the query, which outlives its planning.
+        unsafe {
+            Limit {
+                count: Node::new(query.limitCount),
+                offset: Node::new(query.limitOffset),
+                with_ties: query.limitOption == pg_sys::LimitOption::LIMIT_OPTION_WITH_TIES,
+            }
+        }
+    }
+
+    /// Whether rows of the relation are to be locked (FOR UPDATE and its relatives).
+    pub fn locks_rows(self, relid: u32) -> bool {
+        // SAFETY: a list of PlanRowMark.
+        unsafe {
+            list::pointers::<pg_sys::PlanRowMark>(self.get().rowMarks).any(|mark| {
+                (*mark).rti == relid
+                    && (*mark).strength != pg_sys::LockClauseStrength::LCS_NONE
+            })
+        }
+    }
+
+    /// The order in which the query level wants its rows.
+    pub fn wanted_order(self) -> Vec<SortKey<'p>> {
+        // SAFETY: a list of PathKey.
+        unsafe { list::pointers(self.get().query_pathkeys) }
+            .map(|key| SortKey(key, PhantomData))
+            .collect()
+    }
+
+    /// The fraction of rows that satisfies all of the clauses.
+    pub fn selectivity(self, clauses: &[Clause<'p>]) -> f64 {
+        if clauses.is_empty() {
+            return 1.0;
+        }
+        let mut conditions: *mut pg_sys::List = std::ptr::null_mut();
+        for clause in clauses {
+            // SAFETY: a list of RestrictInfo in the planner's context.
+            conditions = unsafe { list::push(conditions, clause.0) };
+        }
+        // SAFETY: valid planner state.
+        unsafe {
+            pg_sys::clauselist_selectivity(
+                self.0,
+                conditions,
+                0,
+                pg_sys::JoinType::JOIN_INNER,
+                std::ptr::null_mut(),
+            )
+        }
+    }
+
+    /// The memory that lasts as long as the planning.
+    pub fn memory(self) -> pg_sys::MemoryContext {
+        self.get().planner_cxt
+    }
+
+    /// The foreign relations of `server` that a plan for this query may read, at every level that is
+    /// known by now, other than `rel` and the partitions beside it.
+    pub fn others_on_server(self, rel: Rel<'p>, server: Oid) -> usize {
+        let mut top = self;
+        while !top.get().parent_root.is_null() {
+            top = Planner(top.get().parent_root, PhantomData);
+        }
+        let mut count = top.foreign_rels(rel, server);
+        // SAFETY: a list of PlannerInfo.
+        for root in unsafe { list::pointers((*self.get().glob).subroots) } {
+            count += Planner(root, PhantomData).foreign_rels(rel, server);
+        }
+        count
+    }
+
+    fn foreign_rels(self, rel: Rel<'p>, server: Oid) -> usize {
+        let mut count = 0;
+        for i in 1..self.get().simple_rel_array_size as usize {
+            // SAFETY: the array has that many entries, NULL where there is no relation.
+            let other = unsafe { *self.get().simple_rel_array.add(i) };
+            if other.is_null() || other == rel.0 {
+                continue;
+            }
+            // SAFETY: a valid relation.
+            let o = unsafe { &*other };
+            if o.rtekind == pg_sys::RTEKind::RTE_SUBQUERY && !o.subroot.is_null() {
+                count += Planner(o.subroot, PhantomData).foreign_rels(rel, server);
+            } else if o.serverid == server && !self.is_sibling(i as u32, rel.relid()) {
+                count += 1;
+            }
+        }
+        count
+    }
+
+    fn is_sibling(self, a: u32, b: u32) -> bool {
+        match (self.append_parent(a), self.append_parent(b)) {
+            (Some(a), Some(b)) => a == b,
+            _ => false,
+        }
+    }
+
+    fn append_parent(self, relid: u32) -> Option<u32> {
+        let root = self.get();
+        if root.append_rel_array.is_null() || relid as i32 >= root.simple_rel_array_size {
+            return None;
+        }
+        // SAFETY: as long as simple_rel_array, NULL for relations that are no child.
+        unsafe {
+            let info = *root.append_rel_array.add(relid as usize);
+            (!info.is_null()).then(|| (*info).parent_relid)
+        }
+    }
+}
+
+impl<'p> Rel<'p> {
+    /// # Safety
+    /// `rel` is valid while the query is planned.
+    pub unsafe fn new(rel: *mut pg_sys::RelOptInfo) -> Self {
+        Rel(rel, PhantomData)
+    }
+
+    /// The pointer, for handing it back to Postgres.
+    pub fn as_ptr(self) -> *mut pg_sys::RelOptInfo {
+        self.0
+    }
+
+    fn get(self) -> &'p pg_sys::RelOptInfo {
+        // SAFETY: the promise of `new`.
+        unsafe { &*self.0 }
+    }
+
+    /// Its range table index; 0 for a join.
+    pub fn relid(self) -> u32 {
+        self.get().relid
+    }
+
+    /// Whether it is a table or a partition, not a join or something above.
+    pub fn is_table(self) -> bool {
+        matches!(
+            self.get().reloptkind,
+            pg_sys::RelOptKind::RELOPT_BASEREL | pg_sys::RelOptKind::RELOPT_OTHER_MEMBER_REL
+        )
+    }
+
+    /// Whether it is a base relation of the query itself, not a partition of one.
+    pub fn is_base(self) -> bool {
+        self.get().reloptkind == pg_sys::RelOptKind::RELOPT_BASEREL
+    }
+
+    /// Rows in the table as ANALYZE found it, negative if it never has.
+    pub fn tuples(self) -> f64 {
+        self.get().tuples
+    }
+
+    /// Pages of the table.
+    pub fn pages(self) -> f64 {
+        f64::from(self.get().pages)
+    }
+
+    /// Sets what an unanalyzed table is taken for.
+    pub fn assume(self, pages: u32, tuples: f64) {
+        // SAFETY: plain fields of a relation that is being sized.
+        unsafe {
+            (*self.0).pages = pages;
+            (*self.0).tuples = tuples;
+        }
+    }
+
+    /// Estimates rows and width by all conditions.
+    pub fn estimate_size(self, planner: Planner<'p>) {
+        // SAFETY: valid planner state.
+        unsafe { pg_sys::set_baserel_size_estimates(planner.0, self.0) }
+    }
+
+    /// Rows that satisfy all conditions.
+    pub fn rows(self) -> f64 {
+        self.get().rows
+    }
+
+    /// Bytes of the columns that are needed.
+    pub fn width(self) -> i32 {
+        // SAFETY: every relation has a target.
+        unsafe { (*self.get().reltarget).width }
+    }
+
+    /// Cost of evaluating the conditions that stay here, for each row.
+    pub fn condition_cost(self, planner: Planner<'p>, clauses: &[Clause<'p>]) -> f64 {
+        let mut cost = pg_sys::QualCost::default();
+        let mut conditions: *mut pg_sys::List = std::ptr::null_mut();
+        for clause in clauses {
+            // SAFETY: a list of RestrictInfo.
+            conditions = unsafe { list::push(conditions, clause.0) };
+        }
+        // SAFETY: valid planner state.
+        unsafe { pg_sys::cost_qual_eval(&mut cost, conditions, planner.0) };
+        cost.per_tuple
+    }
+
+    /// The conditions on this relation alone.
+    pub fn restrictions(self) -> Vec<Clause<'p>> {
+        // SAFETY: a list of RestrictInfo.
+        unsafe { clauses(self.get().baserestrictinfo) }
+    }
+
+    /// Ways to scan it with values from other relations, whose clauses all satisfy `wanted`.
+    pub fn outers(
+        self,
+        planner: Planner<'p>,
+        mut wanted: impl FnMut(Clause<'p>) -> bool,
+    ) -> Vec<Outer<'p>> {
+        let mut out: Vec<Outer<'p>> = Vec::new();
+        let mut consider = |clause: Clause<'p>| {
+            // SAFETY: valid planner state; the sets are new ones.
+            unsafe {
+                if !pg_sys::join_clause_is_movable_to(clause.0, self.0) || !wanted(clause) {
+                    return;
+                }
+                let needed = pg_sys::bms_union((*clause.0).clause_relids, self.get().lateral_relids);
+                let needed = pg_sys::bms_del_member(needed, self.get().relid as i32);
+                if pg_sys::bms_is_empty(needed) {
+                    return;
+                }
+                let outer = Outer(
+                    pg_sys::get_baserel_parampathinfo(planner.0, self.0, needed),
+                    PhantomData,
+                );
+                if !out.contains(&outer) {
+                    out.push(outer);
+                }
+            }
+        };
+        // SAFETY: lists of RestrictInfo.
+        for clause in unsafe { clauses(self.get().joininfo) } {
+            consider(clause);
+        }
+        if self.get().has_eclass_joins {
+            let mut search = Search { current: None, used: Vec::new() };
+            loop {
+                search.current = None;
+                // SAFETY: the callback gets `search` back while the call lasts.
+                let found = unsafe {
+                    pg_sys::generate_implied_equalities_for_column(
+                        planner.0,
+                        self.0,
+                        Some(matches_search),
+                        (&raw mut search).cast::<c_void>(),
+                        self.get().lateral_referencers,
+                    )
+                };
+                let Some(current) = search.current else { break };
+                // SAFETY: a list of RestrictInfo.
+                for clause in unsafe { clauses(found) } {
+                    consider(clause);
+                }
+                search.used.push(current);
+            }
+        }
+        out
+    }
+
+    /// The columns that the target list and `extra` need, in order; 0 stands for the whole row,
+    /// negative numbers for system columns.
+    pub fn needed_columns(self, extra: &[Node<'p>]) -> Vec<i16> {
+        let mut set: *mut pg_sys::Bitmapset = std::ptr::null_mut();
+        // SAFETY: well-formed expressions; members are offset by the lowest system column.
+        unsafe {
+            let target: *mut pg_sys::Node = (*self.get().reltarget).exprs.cast();
+            pg_sys::pull_varattnos(target, self.relid(), &mut set);
+            for node in extra {
+                pg_sys::pull_varattnos(node.as_ptr(), self.relid(), &mut set);
+            }
+            let mut out = Vec::new();
+            let mut at = -1;
+            loop {
+                at = pg_sys::bms_next_member(set, at);
+                if at < 0 {
+                    return out;
+                }
+                out.push((at + pg_sys::FirstLowInvalidHeapAttributeNumber) as i16);
+            }
+        }
+    }
+
+    /// An expression over this relation alone that the key can be sorted by and that `usable` takes.
+    pub fn sort_expr(
+        self,
+        key: SortKey<'p>,
+        mut usable: impl FnMut(SortExpr<'p>) -> bool,
+    ) -> Option<SortExpr<'p>> {
+        // SAFETY: an equivalence class and its members.
+        unsafe {
+            let class = (*key.0).pk_eclass;
+            if (*class).ec_has_volatile {
+                return None;
+            }
+            list::pointers::<pg_sys::EquivalenceMember>((*class).ec_members)
+                .filter(|member| {
+                    let relids = (**member).em_relids;
+                    !pg_sys::bms_is_empty(relids) && pg_sys::bms_is_subset(relids, self.get().relids)
+                })
+                .filter_map(|member| {
+                    let node = Node::new((*member).em_expr)?;
+                    Some(SortExpr { node, sorted_as: (*member).em_datatype })
+                })
+                .find(|expr| usable(*expr))
+        }
+    }
+
+    /// Adds a way to scan it. `order` lists the keys it is sorted by; `note` reaches
+    /// GetForeignPlan through the path.
+    pub fn add_path(
+        self,
+        planner: Planner<'p>,
+        cost: Cost,
+        order: &[SortKey<'p>],
+        outer: Option<Outer<'p>>,
+        note: &str,
+    ) {
+        // SAFETY: valid planner state; lists are made in the planner's context.
+        unsafe {
+            let needed = match outer {
+                Some(outer) => (*outer.0).ppi_req_outer,
+                None => self.get().lateral_relids,
+            };
+            let path = pg_sys::create_foreignscan_path(
+                planner.0,
+                self.0,
+                std::ptr::null_mut(),
+                cost.rows,
+                cost.startup,
+                cost.total,
+                sort_list(order),
+                needed,
+                std::ptr::null_mut(),
+                note_list(note),
+            );
+            pg_sys::add_path(self.0, path.cast());
+        }
+    }
+
+    /// Adds a way to compute the final relation `upper` by scanning this one.
+    pub fn add_final_path(
+        self,
+        planner: Planner<'p>,
+        upper: Rel<'p>,
+        cost: Cost,
+        order: &[SortKey<'p>],
+        note: &str,
+    ) {
+        // SAFETY: as above.
+        unsafe {
+            let target =
+                planner.get().upper_targets[pg_sys::UpperRelationKind::UPPERREL_FINAL as usize];
+            let path = pg_sys::create_foreign_upper_path(
+                planner.0,
+                self.0,
+                target,
+                cost.rows,
+                cost.startup,
+                cost.total,
+                sort_list(order),
+                std::ptr::null_mut(),
+                note_list(note),
+            );
+            pg_sys::add_path(upper.0, path.cast());
+        }
+    }
+
+    /// Keeps a value with the relation for the later callbacks of this planning.
+    pub fn set_state<T>(self, planner: Planner<'p>, state: T) {
+        // SAFETY: the value lives as long as the planner's memory, as does the relation.
+        unsafe {
+            (*self.0).fdw_private = memory::leak_into(planner.memory(), state).cast();
+        }
+    }
+
+    /// The value kept by [`Rel::set_state`]; `None` if none was.
+    ///
+    /// # Safety
+    /// If there is one, it is a `T`.
+    pub unsafe fn state<T>(self) -> Option<&'p T> {
+        // SAFETY: the caller's promise.
+        unsafe { self.get().fdw_private.cast::<T>().as_ref() }
+    }
+}
+
+impl<'p> Clause<'p> {
+    /// # Safety
+    /// `info` is a valid RestrictInfo.
+    pub unsafe fn new(info: *mut pg_sys::RestrictInfo) -> Self {
+        Clause(info, PhantomData)
+    }
+
+    /// The condition.
+    pub fn node(self) -> Node<'p> {
+        // SAFETY: a RestrictInfo has a clause.
+        unsafe { Node::new((*self.0).clause) }
+            .expect("invariant: a RestrictInfo holds a clause")
+    }
+
+    /// Whether it holds no column at all: a gating node above the scan checks it.
+    pub fn is_constant(self) -> bool {
+        // SAFETY: valid.
+        unsafe { (*self.0).pseudoconstant }
+    }
+}
+
+impl<'p> Outer<'p> {
+    /// The clauses that become applicable.
+    pub fn clauses(self) -> Vec<Clause<'p>> {
+        // SAFETY: a list of RestrictInfo.
+        unsafe { clauses((*self.0).ppi_clauses) }
+    }
+
+    /// Rows of one scan.
+    pub fn rows(self) -> f64 {
+        // SAFETY: valid.
+        unsafe { (*self.0).ppi_rows }
+    }
+}
+
+impl SortKey<'_> {
+    /// NULLS FIRST.
+    pub fn nulls_first(self) -> bool {
+        // SAFETY: valid.
+        unsafe { (*self.0).pk_nulls_first }
+    }
+
+    /// The operator that sorts values of type `of`, invalid if there is none.
+    pub fn operator(self, of: Oid) -> Oid {
+        // SAFETY: a plain lookup.
+        unsafe {
+            pg_sys::get_opfamily_member(
+                (*self.0).pk_opfamily,
+                of,
+                of,
+                (*self.0).pk_strategy as i16,
+            )
+        }
+    }
+
+    /// The collation it sorts by.
+    pub fn collation(self) -> Oid {
+        // SAFETY: valid.
+        unsafe { (*(*self.0).pk_eclass).ec_collation }
+    }
+}
+
+/// The clauses of a list.
+///
+/// # Safety
+/// `of` is NULL or a list of RestrictInfo.
+pub unsafe fn clauses<'p>(of: *mut pg_sys::List) -> Vec<Clause<'p>> {
+    // SAFETY: the caller's promise.
+    unsafe { list::pointers(of) }.map(|info| Clause(info, PhantomData)).collect()
+}
+
+fn sort_list(order: &[SortKey<'_>]) -> *mut pg_sys::List {
+    let mut out = std::ptr::null_mut();
+    for key in order {
+        // SAFETY: a list of PathKey in the planner's context.
+        out = unsafe { list::push(out, key.0) };
+    }
+    out
+}
+
+/// A list of one string node.
+pub fn note_list(note: &str) -> *mut pg_sys::List {
+    // SAFETY: the text is copied into the current context.
+    unsafe {
+        let text = pg_sys::palloc0(note.len() + 1).cast::<std::ffi::c_char>();
+        std::ptr::copy_nonoverlapping(note.as_ptr(), text.cast::<u8>(), note.len());
+        list::push(std::ptr::null_mut(), pg_sys::makeString(text))
+    }
+}
+
+/// The text of a list made by [`note_list`].
+///
+/// # Safety
+/// `of` is NULL or such a list.
+pub unsafe fn note(of: *mut pg_sys::List) -> String {
+    // SAFETY: the caller's promise.
+    unsafe {
+        list::pointers::<pg_sys::String>(of)
+            .next()
+            .map(|node| super::sql::borrowed((*node).sval))
+            .unwrap_or_default()
+    }
+}
+
+struct Search<'p> {
+    current: Option<Node<'p>>,
+    used: Vec<Node<'p>>,
+}
+
+unsafe extern "C-unwind" fn matches_search(
+    _: *mut pg_sys::PlannerInfo,
+    _: *mut pg_sys::RelOptInfo,
+    _: *mut pg_sys::EquivalenceClass,
+    member: *mut pg_sys::EquivalenceMember,
+    arg: *mut c_void,
+) -> bool {
+    // SAFETY: `arg` is the Search that `outers` passed, and nothing else refers to it meanwhile.
+    let (search, node) = unsafe { (&mut *arg.cast::<Search<'_>>(), Node::new((*member).em_expr)) };
+    let Some(node) = node else { return false };
+    match search.current {
+        Some(current) => current.equals(node),
+        None if search.used.iter().any(|used| used.equals(node)) => false,
+        None => {
+            search.current = Some(node);
+            true
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Trying something that may raise, without losing the transaction.
+
+use super::error::Error;
+use pgrx::pg_sys;
+use pgrx::pg_sys::panic::CaughtError;
+use pgrx::{PgSqlErrorCode, PgTryBuilder};
+use std::panic::AssertUnwindSafe;
+
+/// Runs `f` in a subtransaction of its own. What it raises rolls the subtransaction back and is
+/// returned; a cancel or a shutdown is raised on.
+pub fn attempt<T>(f: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    // SAFETY: the subtransaction is released or rolled back on every way out, and the memory context
+    // and resource owner are put back as the manual of SPI's own callers does.
+    unsafe {
+        let context = pg_sys::CurrentMemoryContext;
+        let owner = pg_sys::CurrentResourceOwner;
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::CurrentMemoryContext = context;
+        let outcome = PgTryBuilder::new(AssertUnwindSafe(f))
+            .catch_others(|caught| {
+                let report = match &caught {
+                    CaughtError::PostgresError(report)
+                    | CaughtError::ErrorReport(report)
+                    | CaughtError::RustPanic { ereport: report, .. } => report,
+                };
+                if is_interrupt(report.sql_error_code()) {
+                    caught.rethrow();
+                }
+                let error = Error::new(report.sql_error_code(), report.message());
+                Err(match report.hint() {
+                    Some(hint) => error.hint(hint),
+                    None => error,
+                })
+            })
+            .execute();
+        if outcome.is_ok() {
+            pg_sys::ReleaseCurrentSubTransaction();
+        } else {
+            pg_sys::RollbackAndReleaseCurrentSubTransaction();
+        }
+        pg_sys::CurrentMemoryContext = context;
+        pg_sys::CurrentResourceOwner = owner;
+        outcome
+    }
+}
+
+fn is_interrupt(code: PgSqlErrorCode) -> bool {
+    matches!(
+        code,
+        PgSqlErrorCode::ERRCODE_QUERY_CANCELED
+            | PgSqlErrorCode::ERRCODE_ADMIN_SHUTDOWN
+            | PgSqlErrorCode::ERRCODE_CRASH_SHUTDOWN
+            | PgSqlErrorCode::ERRCODE_IDLE_IN_TRANSACTION_SESSION_TIMEOUT
+    )
+}

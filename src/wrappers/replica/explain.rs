@@ -1,0 +1,31 @@
+//! What EXPLAIN tells of a scan.
+
+use super::private::ScanPlan;
+use super::scan::Scan;
+use crate::pg::explain::Explain;
+
+/// ExplainForeignScan. With VERBOSE the remote SQL and why conditions stayed here; with ANALYZE what
+/// was received.
+pub fn scan(out: Explain<'_>, plan: &ScanPlan, scan: Option<&Scan>) {
+    if out.verbose() {
+        let reasons: Vec<&str> = plan.local.iter().map(|local| local.reason.as_str()).collect();
+        if !reasons.is_empty() {
+            out.text(c"Local Filter Reason", &reasons.join("; "));
+        }
+        out.text(c"Remote SQL", &plan.sql.numbered());
+    }
+    let Some(scan) = scan.filter(|_| out.analyze()) else { return };
+    let stats = scan.stats();
+    if stats.reads == 0 {
+        return;
+    }
+    out.integer(c"Rows Received", None, stats.rows);
+    out.integer(c"Bytes Received", None, stats.bytes);
+    if stats.reads > 1 {
+        out.integer(c"Remote Reads", None, stats.reads);
+    }
+    if out.timing() {
+        out.milliseconds(c"Time to First Row", stats.first_row);
+        out.milliseconds(c"Time Waiting", stats.waiting);
+    }
+}

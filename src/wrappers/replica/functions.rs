@@ -1,0 +1,169 @@
+//! The SQL functions about replicas, and the entry points that Postgres calls by name.
+
+use super::{handler, import, merge, registry, status};
+use crate::pg::catalog;
+use crate::pg::error::OrRaise;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use pgrx::{JsonB, pg_sys};
+
+/// The connections of this session.
+#[pg_extern(volatile, parallel_restricted)]
+#[allow(clippy::type_complexity)]
+fn replica_connections() -> TableIterator<
+    'static,
+    (
+        name!(server, String),
+        name!(role, Option<String>),
+        name!(remote_pid, i32),
+        name!(remote_version, i32),
+        name!(in_transaction, bool),
+        name!(seconds_open, f64),
+    ),
+> {
+    let rows: Vec<_> = registry::all()
+        .into_iter()
+        .filter_map(|connection| {
+            let (pid, version, open) = connection.facts()?;
+            let role = catalog::role_name(connection.mapping.user);
+            let server = connection.server.name.clone();
+            Some((server, role, pid, version, connection.in_transaction(), open))
+        })
+        .collect();
+    TableIterator::new(rows)
+}
+
+/// Closes this session's connections to a server, or to all; returns how many. Those that the running
+/// transaction uses stay open.
+#[pg_extern(volatile, parallel_restricted)]
+fn disconnect(server: default!(Option<&str>, "NULL")) -> std::result::Result<i32, ErrorReport> {
+    let server = server.map(catalog::server_by_name).transpose()?;
+    Ok(registry::disconnect(server.map(|server| server.oid)) as i32)
+}
+
+/// How every source is, asked of all of them at once.
+#[pg_extern(volatile, parallel_restricted)]
+#[allow(clippy::type_complexity)]
+fn replica_status() -> TableIterator<
+    'static,
+    (
+        name!(server, String),
+        name!(reachable, bool),
+        name!(in_recovery, Option<bool>),
+        name!(replay_lag_seconds, Option<f64>),
+        name!(version, Option<String>),
+        name!(latency_ms, Option<f64>),
+        name!(error, Option<String>),
+    ),
+> {
+    let rows: Vec<_> = status::ask(&catalog::usable_servers("replica_fdw"))
+        .into_iter()
+        .map(|s| {
+            (s.server, s.reachable, s.in_recovery, s.replay_lag, s.version, s.latency, s.error)
+        })
+        .collect();
+    TableIterator::new(rows)
+}
+
+type DriftRow = (String, Option<String>, Option<String>, String, Option<String>);
+
+/// Merges the tables of several sources into partitioned tables with a site column; run again it
+/// brings them up to date. Returns what it found and did.
+#[pg_extern(volatile, parallel_unsafe)]
+#[allow(clippy::type_complexity)]
+fn merge_schema(
+    local_schema: &str,
+    sources: JsonB,
+    site_column: default!(&str, "'site'"),
+    tables: default!(Option<Vec<String>>, "NULL"),
+) -> std::result::Result<
+    TableIterator<
+        'static,
+        (
+            name!(relation, String),
+            name!(site, Option<String>),
+            name!(column_name, Option<String>),
+            name!(change, String),
+            name!(detail, Option<String>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let request = merge::Request::new(local_schema, sources.0, site_column, tables)?;
+    Ok(report(merge::run(&request)?))
+}
+
+/// Takes a site out of the merged tables of a schema.
+#[pg_extern(volatile, parallel_unsafe)]
+#[allow(clippy::type_complexity)]
+fn drop_site(
+    local_schema: &str,
+    site: &str,
+) -> std::result::Result<
+    TableIterator<
+        'static,
+        (
+            name!(relation, String),
+            name!(site, Option<String>),
+            name!(column_name, Option<String>),
+            name!(change, String),
+            name!(detail, Option<String>),
+        ),
+    >,
+    ErrorReport,
+> {
+    Ok(report(merge::drop_site(local_schema, site)?))
+}
+
+fn report(changes: Vec<merge::Change>) -> TableIterator<'static, DriftRow> {
+    TableIterator::new(changes.into_iter().map(|change| {
+        (change.relation, change.site, change.column, change.what, change.detail)
+    }))
+}
+
+/// The version-1 calling convention.
+static FUNCTION_INFO: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+
+macro_rules! entry_point {
+    ($name:ident, $info:ident, $body:path) => {
+        #[unsafe(no_mangle)]
+        #[doc(hidden)]
+        pub extern "C" fn $info() -> &'static pg_sys::Pg_finfo_record {
+            &FUNCTION_INFO
+        }
+
+        #[unsafe(no_mangle)]
+        #[doc(hidden)]
+        pub extern "C-unwind" fn $name(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+            // SAFETY: the guard turns a panic into the ERROR that it stands for.
+            unsafe { pg_sys::panic::pgrx_extern_c_guard(|| $body(call)) }
+        }
+    };
+}
+
+entry_point!(warehouse_replica_fdw_handler, pg_finfo_warehouse_replica_fdw_handler, fdw_handler);
+entry_point!(
+    warehouse_replica_fdw_validator,
+    pg_finfo_warehouse_replica_fdw_validator,
+    fdw_validator
+);
+entry_point!(warehouse_complete_import, pg_finfo_warehouse_complete_import, complete_import);
+
+fn fdw_handler(_: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    pg_sys::Datum::from(handler::routine())
+}
+
+fn fdw_validator(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: declared with two arguments, text[] and oid, and STRICT.
+    let (options, catalog) = unsafe {
+        let args = (*call).args.as_slice(2);
+        (args[0].value, args[1].value)
+    };
+    handler::validator(options, pg_sys::Oid::from(catalog.value() as u32));
+    pg_sys::Datum::from(0)
+}
+
+fn complete_import(_: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    import::complete().or_raise();
+    pg_sys::Datum::from(0)
+}

@@ -1,0 +1,92 @@
+//! What a plan carries from the planner to the executor, as text.
+//!
+//! Plans are copied, cached and executed again, so nothing in here is a pointer.
+
+use super::probe::Probe;
+use serde::{Deserialize, Serialize};
+use warehouse_core::predicate::postgres::Template;
+
+/// A note on a path: what the source does beyond filtering.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathNote {
+    /// It sorts in the order the query wants.
+    #[serde(default)]
+    pub sorted: bool,
+    /// It applies LIMIT and OFFSET.
+    #[serde(default)]
+    pub limited: bool,
+}
+
+/// A column of the remote SELECT.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetched {
+    /// Its name here, for messages.
+    pub name: String,
+    /// Its position in the row, from 0.
+    pub target: usize,
+    /// Its type here.
+    pub of: u32,
+    /// Its type modifier here.
+    pub typmod: i32,
+    /// It arrives as text.
+    pub text: bool,
+}
+
+/// A column that is not fetched because its value is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Constant {
+    /// Its position in the row, from 0.
+    pub target: usize,
+    /// Its type here.
+    pub of: u32,
+    /// Its type modifier here.
+    pub typmod: i32,
+    /// The value, for the type's input function.
+    pub text: String,
+}
+
+/// A condition that stayed here, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Local {
+    /// Position among the plan's own conditions.
+    pub at: usize,
+    /// Why.
+    pub reason: String,
+}
+
+/// A scan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScanPlan {
+    /// The foreign server.
+    pub server: u32,
+    /// What errors call the relation.
+    pub label: String,
+    /// The SELECT.
+    pub sql: Template,
+    /// What must be true of the columns it touches.
+    pub probe: Probe,
+    /// The collation signature that the SELECT relies on, if it relies on one.
+    pub collation: Option<String>,
+    /// The columns of the SELECT, in order.
+    pub fetched: Vec<Fetched>,
+    /// The columns whose values are known.
+    pub constants: Vec<Constant>,
+    /// Bytes expected of a row.
+    pub row_size: i32,
+    /// Other scans of the plan may take turns with it on the same connection.
+    pub interleaved: bool,
+    /// Why conditions stayed here.
+    pub local: Vec<Local>,
+}
+
+impl ScanPlan {
+    /// The text that goes into the plan.
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(self).expect("invariant: strings and numbers are always JSON")
+    }
+
+    /// The scan that a plan's text describes.
+    pub fn from_text(text: &str) -> Result<ScanPlan, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+}

@@ -1,0 +1,168 @@
+//! The execution of a scan.
+
+use super::connection::Connection;
+use super::decode::{Column, Decoder, Travel};
+use super::private::{Constant, Fetched, ScanPlan};
+use super::registry;
+use super::stream::{Request, Stats, Stream};
+use crate::pg::datum;
+use crate::pg::error::{Error, Result};
+use crate::pg::executor::{self, Params, ScanNode};
+use pgrx::pg_sys::{self, Datum, Oid};
+use std::cell::RefCell;
+use std::rc::Rc;
+use warehouse_core::copy::Field;
+
+/// Turns the rows of a stream into rows of a table: what is fetched, what is constant, and NULL.
+pub struct RowReader {
+    decoder: Decoder,
+    values: Vec<Datum>,
+    nulls: Vec<bool>,
+}
+
+impl RowReader {
+    /// A reader for rows of `width` columns. Constants are read now, in the current memory context.
+    pub fn new(width: usize, fetched: &[Fetched], constants: &[Constant]) -> RowReader {
+        let columns = fetched
+            .iter()
+            .map(|column| {
+                let travel = if column.text { Travel::Text } else { Travel::Binary };
+                let of = Oid::from(column.of);
+                Column::new(&column.name, of, column.typmod, travel, column.target)
+            })
+            .collect();
+        let mut reader = RowReader {
+            decoder: Decoder::new(columns),
+            values: vec![Datum::from(0); width],
+            nulls: vec![true; width],
+        };
+        for constant in constants {
+            reader.values[constant.target] =
+                datum::from_text(&constant.text, Oid::from(constant.of), constant.typmod);
+            reader.nulls[constant.target] = false;
+        }
+        reader
+    }
+
+    /// How many columns are fetched.
+    pub fn fetched(&self) -> usize {
+        self.decoder.width()
+    }
+
+    /// Fills one row. Values by reference hold until the next call.
+    pub fn read(
+        &mut self,
+        bytes: &mut [u8],
+        fields: &[Field],
+        values: &mut [Datum],
+        nulls: &mut [bool],
+    ) -> Result<()> {
+        values.copy_from_slice(&self.values);
+        nulls.copy_from_slice(&self.nulls);
+        self.decoder.row(bytes, fields, values, nulls)
+    }
+}
+
+/// A scan in execution.
+pub struct Scan {
+    plan: ScanPlan,
+    params: Params,
+    rows: RowReader,
+    user: Oid,
+    connection: Option<Rc<Connection>>,
+    stream: Option<Rc<RefCell<Stream>>>,
+    finished: bool,
+    stats: Stats,
+}
+
+impl Scan {
+    /// BeginForeignScan: prepares without connecting.
+    pub fn begin(node: ScanNode<'_>) -> Result<Scan> {
+        let plan = ScanPlan::from_text(&node.plan_text())
+            .map_err(|error| Error::bug(format!("the plan of a foreign scan is damaged: {error}")))?;
+        Ok(Scan {
+            params: node.params(),
+            rows: RowReader::new(node.width(), &plan.fetched, &plan.constants),
+            user: node.user(),
+            connection: None,
+            stream: None,
+            finished: false,
+            stats: Stats::default(),
+            plan,
+        })
+    }
+
+    /// IterateForeignScan: the next row in the node's slot, or an empty slot.
+    pub fn next(&mut self, node: ScanNode<'_>) -> Result<*mut pg_sys::TupleTableSlot> {
+        if self.finished {
+            return Ok(node.empty_slot());
+        }
+        let stream = match &self.stream {
+            Some(stream) => Rc::clone(stream),
+            None => self.open(node)?,
+        };
+        let mut stream = stream.borrow_mut();
+        if !stream.advance()? {
+            self.finished = true;
+            return Ok(node.empty_slot());
+        }
+        let (bytes, fields) = stream.row();
+        let (rows, label) = (&mut self.rows, &self.plan.label);
+        node.store(|values, nulls| {
+            rows.read(bytes, fields, values, nulls).map_err(|error| error.within(label))
+        })
+    }
+
+    fn open(&mut self, node: ScanNode<'_>) -> Result<Rc<RefCell<Stream>>> {
+        let connection = match &self.connection {
+            Some(connection) => Rc::clone(connection),
+            None => {
+                let connection = registry::connection(Oid::from(self.plan.server), self.user);
+                self.connection = Some(Rc::clone(&connection));
+                connection
+            }
+        };
+        let values = node.evaluate(&self.params);
+        let sql = self.plan.sql.fill(|index| {
+            values.get(index).cloned().unwrap_or_else(|| "NULL".to_owned())
+        });
+        let stream = Stream::open(
+            &connection,
+            Request {
+                sql,
+                probe: self.plan.probe.clone(),
+                collation: self.plan.collation.clone(),
+                label: self.plan.label.clone(),
+                width: self.rows.fetched(),
+                row_size: self.plan.row_size.max(1) as usize,
+                piecewise: self.plan.interleaved || executor::is_read_in_pieces(),
+            },
+        )?;
+        self.stream = Some(Rc::clone(&stream));
+        Ok(stream)
+    }
+
+    /// ReScanForeignScan: the next row is the first one again, with the parameters as they are then.
+    pub fn rescan(&mut self) {
+        self.close();
+        self.finished = false;
+    }
+
+    /// EndForeignScan: gives the rest of the rows up.
+    pub fn close(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            let mut stream = stream.borrow_mut();
+            stream.close();
+            self.stats.add(&stream.stats);
+        }
+    }
+
+    /// What it has cost so far.
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.stats;
+        if let Some(stream) = &self.stream {
+            stats.add(&stream.borrow().stats);
+        }
+        stats
+    }
+}

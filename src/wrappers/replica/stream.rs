@@ -1,0 +1,438 @@
+//! The rows of one read, as they arrive.
+//!
+//! A read runs as one binary COPY, which the source may execute in parallel and which holds the wire
+//! until its end, or as a binary cursor where several reads take turns. If something else needs the
+//! wire while a COPY is under way, the rest of it goes to a [`Spool`].
+
+use super::connection::Connection;
+use super::probe::{Probe, TYPES_SQL};
+use super::session::{Failure, Session, remote_error};
+use crate::pg::error::{Error, Result};
+use crate::pg::libpq::{Buffer, CopyStep, QueryResult, Status};
+use crate::pg::spool::Spool;
+use pgrx::PgSqlErrorCode as Code;
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+use warehouse_core::copy::{CopyError, Field, Message, Splitter};
+
+/// What to read.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The SELECT, complete.
+    pub sql: String,
+    /// What must be true of the tables' columns.
+    pub probe: Probe,
+    /// The source's collation signature that the plan relies on, if it relies on one.
+    pub collation: Option<String>,
+    /// What errors call the relation.
+    pub label: String,
+    /// The number of columns.
+    pub width: usize,
+    /// The expected size of a row in bytes.
+    pub row_size: usize,
+    /// Read piecewise, through a cursor.
+    pub piecewise: bool,
+}
+
+/// What EXPLAIN ANALYZE tells of a read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Stats {
+    /// Rows received.
+    pub rows: u64,
+    /// Bytes of these rows.
+    pub bytes: u64,
+    /// Reads begun.
+    pub reads: u64,
+    /// Time from asking to the first row or to the end of an empty result, summed over the reads.
+    pub first_row: Duration,
+    /// Time spent waiting for the source.
+    pub waiting: Duration,
+}
+
+#[derive(Debug)]
+enum State {
+    Copy,
+    /// Everything left is in the spool; the error that ended it, if one did.
+    Spooled(Spool, Option<Error>),
+    Cursor(Cursor),
+    End,
+}
+
+#[derive(Debug)]
+struct Cursor {
+    batch: QueryResult,
+    at: usize,
+    /// Rows asked for at a time.
+    count: usize,
+    /// The source has no more rows than those in the batch.
+    last: bool,
+}
+
+/// Bytes that a batch of a cursor aims at.
+const BATCH_BYTES: usize = 1 << 20;
+/// Rows of the first batch of a cursor at most.
+const FIRST_BATCH_ROWS: usize = 500;
+/// Rows of a batch at most.
+const BATCH_ROWS: usize = 10_000;
+
+/// The rows of one read.
+#[derive(Debug)]
+pub struct Stream {
+    me: Weak<RefCell<Stream>>,
+    connection: Rc<Connection>,
+    request: Request,
+    savepoint: u64,
+    state: State,
+    splitter: Splitter,
+    fields: Vec<Field>,
+    /// The row's message as it came, or `None` if it stands in `bytes`.
+    buffer: Option<Buffer>,
+    bytes: Vec<u8>,
+    began: Instant,
+    attempt: u32,
+    seen: u64,
+    /// What it has cost so far.
+    pub stats: Stats,
+}
+
+impl Stream {
+    /// Begins the read.
+    pub fn open(connection: &Rc<Connection>, request: Request) -> Result<Rc<RefCell<Stream>>> {
+        let stream = Rc::new_cyclic(|me: &Weak<RefCell<Stream>>| {
+            RefCell::new(Stream {
+                me: Weak::clone(me),
+                connection: Rc::clone(connection),
+                fields: vec![Field::default(); request.width],
+                request,
+                savepoint: 0,
+                state: State::End,
+                splitter: Splitter::default(),
+                buffer: None,
+                bytes: Vec::new(),
+                began: Instant::now(),
+                attempt: 0,
+                seen: 0,
+                stats: Stats::default(),
+            })
+        });
+        {
+            let mut inner = stream.borrow_mut();
+            let begun = inner.begin();
+            begun.map_err(|error| error.within(&inner.request.label))?;
+        }
+        Ok(stream)
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.began = Instant::now();
+        self.stats.reads += 1;
+        self.splitter = Splitter::default();
+        let count = (BATCH_BYTES / self.request.row_size.max(1)).clamp(1, FIRST_BATCH_ROWS);
+        let request = &self.request;
+        let connection = &self.connection;
+        let probe = &request.probe;
+        let verify = !connection.is_verified(&probe.sql);
+        let body = |savepoint: u64, session: &Session| {
+            let mut sql = String::with_capacity(request.sql.len() + 200);
+            if verify {
+                if probe.needs_types() && session.types.is_empty() {
+                    sql.push_str(TYPES_SQL);
+                    sql.push_str("; ");
+                }
+                sql.push_str(&probe.sql);
+                sql.push_str("; ");
+            }
+            if request.piecewise {
+                sql.push_str(&format!(
+                    "DECLARE c{savepoint} BINARY CURSOR FOR {}; FETCH {count} FROM c{savepoint}",
+                    request.sql
+                ));
+            } else {
+                sql.push_str(&format!("COPY ({}) TO STDOUT (FORMAT binary)", request.sql));
+            }
+            sql
+        };
+        let mut probed = !verify;
+        let mut copying = false;
+        let mut batch = None;
+        let savepoint = connection.begin_read(&body, |session, result| {
+            match result.status() {
+                Status::CopyOut => {
+                    copying = true;
+                    check_collation(session, request, connection)?;
+                    Ok(true)
+                }
+                Status::Rows if !probed && probe.learn_types(session, &result) => Ok(false),
+                Status::Rows if !probed => {
+                    check_collation(session, request, connection)?;
+                    probe.check(session, &result)?;
+                    connection.set_verified(&probe.sql);
+                    probed = true;
+                    Ok(false)
+                }
+                Status::Rows => {
+                    batch = Some(result);
+                    Ok(false)
+                }
+                _ => Ok(false),
+            }
+        })?;
+        self.stats.waiting += self.began.elapsed();
+        self.savepoint = savepoint;
+        if copying {
+            connection.take_wire(Weak::clone(&self.me));
+            self.state = State::Copy;
+            return Ok(());
+        }
+        let batch = batch.ok_or_else(|| Error::bug("the source did not begin to answer"))?;
+        connection.keep_read(savepoint);
+        let last = batch.rows() < count;
+        self.state = State::Cursor(Cursor { batch, at: 0, count, last });
+        Ok(())
+    }
+
+    /// Moves to the next row; `false` at the end.
+    pub fn advance(&mut self) -> Result<bool> {
+        let outcome = self.advance_inner();
+        if self.seen == 0 {
+            self.stats.first_row += self.began.elapsed();
+        }
+        match outcome {
+            Ok(true) => {
+                self.seen += 1;
+                self.stats.rows += 1;
+                self.connection.hand_out();
+                Ok(true)
+            }
+            Ok(false) => {
+                self.state = State::End;
+                Ok(false)
+            }
+            Err(error) => {
+                self.state = State::End;
+                Err(error.within(&self.request.label))
+            }
+        }
+    }
+
+    fn advance_inner(&mut self) -> Result<bool> {
+        loop {
+            match &mut self.state {
+                State::End => return Ok(false),
+                State::Copy => match self.copy_message() {
+                    Ok(None) => return Ok(false),
+                    Ok(Some(buffer)) => {
+                        match self.splitter.split(buffer.bytes(), &mut self.fields) {
+                            Ok(Message::Trailer) => {}
+                            Ok(Message::Row) => {
+                                self.stats.bytes += buffer.bytes().len() as u64;
+                                self.buffer = Some(buffer);
+                                return Ok(true);
+                            }
+                            Err(error) => {
+                                self.connection.stop_read();
+                                return Err(malformed(error));
+                            }
+                        }
+                    }
+                    Err(error)
+                        if self.seen == 0
+                            && self.connection.may_start_over(&error, self.attempt) =>
+                    {
+                        self.connection.start_over(self.attempt);
+                        self.attempt += 1;
+                        self.begin()?;
+                    }
+                    Err(error) => return Err(error),
+                },
+                State::Spooled(spool, error) => {
+                    let Some(len) = spool.take(&mut self.bytes)? else {
+                        return error.take().map_or(Ok(false), Err);
+                    };
+                    self.buffer = None;
+                    match self.splitter.split(&self.bytes[..len], &mut self.fields) {
+                        Ok(Message::Trailer) => {}
+                        Ok(Message::Row) => {
+                            self.stats.bytes += len as u64;
+                            return Ok(true);
+                        }
+                        Err(error) => return Err(malformed(error)),
+                    }
+                }
+                State::Cursor(_) => return self.cursor_row(),
+            }
+        }
+    }
+
+    /// The next message of the COPY; `None` at its end.
+    fn copy_message(&mut self) -> Result<Option<Buffer>> {
+        let connection = Rc::clone(&self.connection);
+        let mut waited = Duration::ZERO;
+        let outcome = connection.with_session(|session| {
+            Ok((|| {
+                loop {
+                    match session.conn.copy_step() {
+                        CopyStep::Message(buffer) => return Ok(Some(buffer)),
+                        CopyStep::End => return end_of_copy(session, &connection.server.name),
+                        CopyStep::Failed => return Err(Failure::Broken(session.conn.message())),
+                        CopyStep::Wait => {
+                            let since = Instant::now();
+                            let alive = session.wait_for_input();
+                            waited += since.elapsed();
+                            if !alive {
+                                return Err(Failure::Broken(session.conn.message()));
+                            }
+                        }
+                    }
+                }
+            })())
+        })?;
+        self.stats.waiting += waited;
+        match outcome {
+            Ok(Some(buffer)) => Ok(Some(buffer)),
+            Ok(None) => {
+                connection.finish_read(self.savepoint);
+                Ok(None)
+            }
+            Err(Failure::Remote(error)) => {
+                connection.finish_read(self.savepoint);
+                connection.fail_read(self.savepoint);
+                Err(error)
+            }
+            Err(failure) => Err(connection.failed(failure)),
+        }
+    }
+
+    fn cursor_row(&mut self) -> Result<bool> {
+        let State::Cursor(cursor) = &mut self.state else { return Ok(false) };
+        if cursor.at == cursor.batch.rows() {
+            if cursor.last {
+                self.connection.close_cursor(self.savepoint);
+                return Ok(false);
+            }
+            let average = (self.stats.bytes / self.stats.rows.max(1)).max(1) as usize;
+            cursor.count = (BATCH_BYTES / average).clamp(1, BATCH_ROWS);
+            let sql = format!("FETCH {} FROM c{}", cursor.count, self.savepoint);
+            let since = Instant::now();
+            let mut batch = None;
+            self.connection.continue_read(self.savepoint, &sql, |_, result| {
+                if result.status() == Status::Rows {
+                    batch = Some(result);
+                }
+                Ok(())
+            })?;
+            self.stats.waiting += since.elapsed();
+            cursor.batch = batch.ok_or_else(|| Error::bug("FETCH gave no rows"))?;
+            cursor.at = 0;
+            cursor.last = cursor.batch.rows() < cursor.count;
+            if cursor.batch.rows() == 0 {
+                self.connection.close_cursor(self.savepoint);
+                return Ok(false);
+            }
+        }
+        // The decoder wants each value behind four bytes of its own, as in a COPY.
+        self.bytes.clear();
+        self.buffer = None;
+        for (column, field) in self.fields.iter_mut().enumerate() {
+            self.bytes.extend_from_slice(&[0; 4]);
+            match cursor.batch.value(cursor.at, column) {
+                None => *field = Field { offset: self.bytes.len(), len: -1 },
+                Some(value) => {
+                    *field = Field { offset: self.bytes.len(), len: value.len() as i32 };
+                    self.bytes.extend_from_slice(value);
+                }
+            }
+        }
+        self.bytes.push(0);
+        self.stats.bytes += self.bytes.len() as u64;
+        cursor.at += 1;
+        Ok(true)
+    }
+
+    /// The current row: its bytes and where the fields are in them.
+    pub fn row(&mut self) -> (&mut [u8], &[Field]) {
+        let bytes = match &mut self.buffer {
+            Some(buffer) => buffer.bytes_mut(),
+            None => self.bytes.as_mut_slice(),
+        };
+        (bytes, &self.fields)
+    }
+
+    /// Reads what is left on the wire into a spool, so that something else may use the wire.
+    pub fn drain(&mut self) -> Result<()> {
+        if !matches!(self.state, State::Copy) {
+            return Ok(());
+        }
+        let mut spool = Spool::new();
+        let mut failure = None;
+        loop {
+            match self.copy_message() {
+                Ok(Some(buffer)) => spool.put(buffer.bytes()),
+                Ok(None) => break,
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
+        }
+        spool.rewind()?;
+        self.state = State::Spooled(spool, failure);
+        Ok(())
+    }
+
+    /// Ends the read wherever it is. Raises what interrupts it while it waits for the source to obey.
+    pub fn close(&mut self) {
+        match std::mem::replace(&mut self.state, State::End) {
+            State::Copy => self.connection.stop_read(),
+            State::Cursor(_) => self.connection.close_cursor(self.savepoint),
+            State::Spooled(..) | State::End => {}
+        }
+    }
+}
+
+/// The results behind the data of a COPY say whether it ended well.
+fn end_of_copy(
+    session: &Session,
+    server: &str,
+) -> std::result::Result<Option<Buffer>, Failure> {
+    let mut failure = None;
+    while let Some(result) = session.next_result(None)? {
+        if result.status() == Status::Error {
+            if session.conn.is_bad() {
+                return Err(Failure::Broken(session.conn.message()));
+            }
+            failure = Some(Failure::Remote(remote_error(server, &result)));
+        }
+    }
+    failure.map_or(Ok(None), Err)
+}
+
+fn check_collation(session: &Session, request: &Request, connection: &Connection) -> Result<()> {
+    match &request.collation {
+        Some(expected) if *expected != session.collation => Err(Error::new(
+            Code::ERRCODE_FDW_ERROR,
+            format!("server \"{}\" collates text in another way than at import", connection.server.name),
+        )
+        .hint("Run warehouse.merge_schema() again, or IMPORT FOREIGN SCHEMA anew.")),
+        _ => Ok(()),
+    }
+}
+
+fn malformed(error: CopyError) -> Error {
+    Error::new(
+        Code::ERRCODE_PROTOCOL_VIOLATION,
+        format!("the source sent something that is no binary COPY: {error}"),
+    )
+}
+
+impl Stats {
+    /// Adds those of another read.
+    pub fn add(&mut self, other: &Stats) {
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+        self.reads += other.reads;
+        self.first_row += other.first_row;
+        self.waiting += other.waiting;
+    }
+}
