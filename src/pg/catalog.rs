@@ -45,8 +45,6 @@ pub struct Server {
     pub oid: Oid,
     /// Its name.
     pub name: String,
-    /// Its wrapper.
-    pub wrapper: Oid,
     /// Its options.
     pub options: Vec<RawOption>,
 }
@@ -59,7 +57,6 @@ pub fn server(oid: Oid) -> Server {
         Server {
             oid,
             name: borrowed((*server).servername),
-            wrapper: (*server).fdwid,
             options: raw_options((*server).options),
         }
     }
@@ -107,8 +104,6 @@ pub fn mapping(user: Oid, server: Oid) -> Mapping {
 /// A foreign table's server and options.
 #[derive(Debug, Clone)]
 pub struct Table {
-    /// Its OID.
-    pub relation: Oid,
     /// Its server.
     pub server: Oid,
     /// Its options.
@@ -121,7 +116,6 @@ pub fn table(relation: Oid) -> Table {
     unsafe {
         let table = pg_sys::GetForeignTable(relation);
         Table {
-            relation,
             server: (*table).serverid,
             options: raw_options((*table).options),
         }
@@ -147,8 +141,6 @@ pub struct Attribute {
     pub typmod: i32,
     /// Its collation.
     pub collation: Oid,
-    /// Whether it is declared NOT NULL.
-    pub not_null: bool,
 }
 
 /// The columns of a tuple descriptor that are not dropped.
@@ -168,7 +160,6 @@ pub unsafe fn attributes(desc: pg_sys::TupleDesc) -> Vec<Attribute> {
                 of: a.atttypid,
                 typmod: a.atttypmod,
                 collation: a.attcollation,
-                not_null: a.attnotnull,
             })
             .collect()
     }

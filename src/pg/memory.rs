@@ -45,11 +45,6 @@ impl Context {
         })
     }
 
-    /// The raw context.
-    pub fn raw(&self) -> pg_sys::MemoryContext {
-        self.0
-    }
-
     /// Frees everything in it.
     pub fn reset(&self) {
         // SAFETY: valid context.

@@ -16,26 +16,26 @@ pub struct Node<'a>(NonNull<pg_sys::Node>, PhantomData<&'a pg_sys::Node>);
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub enum Kind<'a> {
-    Var { varno: u32, varattno: i16, vartype: Oid, varlevelsup: u32, varcollid: Oid },
-    Const { consttype: Oid, consttypmod: i32, constcollid: Oid, value: Option<pg_sys::Datum> },
-    Param { external: bool, paramtype: Oid, paramtypmod: i32, paramcollid: Oid },
-    Op { opno: Oid, opfuncid: Oid, resulttype: Oid, collation: Oid, inputcollid: Oid, args: Vec<Node<'a>> },
+    Var { varno: u32, varattno: i16, vartype: Oid, varlevelsup: u32 },
+    Const { consttype: Oid, value: Option<pg_sys::Datum> },
+    Param,
+    Op { opno: Oid, opfuncid: Oid, inputcollid: Oid, args: Vec<Node<'a>> },
     Distinct { opno: Oid, opfuncid: Oid, inputcollid: Oid, args: Vec<Node<'a>> },
-    NullIf { opno: Oid, opfuncid: Oid, inputcollid: Oid, collation: Oid, args: Vec<Node<'a>> },
+    NullIf { opno: Oid, opfuncid: Oid, inputcollid: Oid, args: Vec<Node<'a>> },
     ScalarArrayOp { opno: Oid, opfuncid: Oid, use_or: bool, inputcollid: Oid, args: Vec<Node<'a>> },
-    Func { funcid: Oid, resulttype: Oid, variadic: bool, implicit_cast: bool, explicit_cast: bool, collation: Oid, inputcollid: Oid, args: Vec<Node<'a>> },
-    Relabel { arg: Node<'a>, resulttype: Oid, typmod: i32, collation: Oid, implicit: bool },
-    CoerceViaIo { arg: Node<'a>, resulttype: Oid, collation: Oid },
+    Func { funcid: Oid, resulttype: Oid, variadic: bool, implicit_cast: bool, explicit_cast: bool, inputcollid: Oid, args: Vec<Node<'a>> },
+    Relabel { arg: Node<'a>, resulttype: Oid, typmod: i32 },
+    CoerceViaIo { arg: Node<'a>, resulttype: Oid },
     ArrayCoerce,
     Bool { op: BoolOp, args: Vec<Node<'a>> },
     NullTest { arg: Node<'a>, not: bool, row: bool },
     BooleanTest { arg: Node<'a>, test: u32 },
-    Case { arg: Option<Node<'a>>, arms: Vec<(Node<'a>, Node<'a>)>, otherwise: Option<Node<'a>>, collation: Oid },
+    Case { arg: Option<Node<'a>>, arms: Vec<(Node<'a>, Node<'a>)>, otherwise: Option<Node<'a>> },
     CaseTest,
-    Coalesce { args: Vec<Node<'a>>, collation: Oid },
-    MinMax { greatest: bool, args: Vec<Node<'a>>, inputcollid: Oid, collation: Oid },
-    Array { array_type: Oid, multidims: bool, elements: Vec<Node<'a>>, collation: Oid },
-    Subscript { arg: Node<'a>, indexes: Vec<Node<'a>>, slice: bool, container: Oid, collation: Oid },
+    Coalesce { args: Vec<Node<'a>> },
+    MinMax { greatest: bool, args: Vec<Node<'a>>, inputcollid: Oid },
+    Array { array_type: Oid, multidims: bool, elements: Vec<Node<'a>> },
+    Subscript { arg: Node<'a>, indexes: Vec<Node<'a>>, slice: bool, container: Oid },
     Collate { arg: Node<'a>, collation: Oid },
     SqlValueFunction,
     SubQuery,
@@ -143,35 +143,21 @@ impl<'a> Node<'a> {
                         varattno: v.varattno,
                         vartype: v.vartype,
                         varlevelsup: v.varlevelsup,
-                        varcollid: v.varcollid,
                     }
                 }
                 T::T_Const => {
                     let c = self.get::<pg_sys::Const>();
                     Kind::Const {
                         consttype: c.consttype,
-                        consttypmod: c.consttypmod,
-                        constcollid: c.constcollid,
                         value: (!c.constisnull).then_some(c.constvalue),
                     }
                 }
-                T::T_Param => {
-                    let p = self.get::<pg_sys::Param>();
-                    Kind::Param {
-                        external: p.paramkind == pg_sys::ParamKind::PARAM_EXTERN
-                            || p.paramkind == pg_sys::ParamKind::PARAM_EXEC,
-                        paramtype: p.paramtype,
-                        paramtypmod: p.paramtypmod,
-                        paramcollid: p.paramcollid,
-                    }
-                }
+                T::T_Param => Kind::Param,
                 T::T_OpExpr => {
                     let o = self.get::<pg_sys::OpExpr>();
                     Kind::Op {
                         opno: o.opno,
                         opfuncid: function_of(o.opno, o.opfuncid),
-                        resulttype: o.opresulttype,
-                        collation: o.opcollid,
                         inputcollid: o.inputcollid,
                         args: Node::children(o.args),
                     }
@@ -191,7 +177,6 @@ impl<'a> Node<'a> {
                         opno: o.opno,
                         opfuncid: function_of(o.opno, o.opfuncid),
                         inputcollid: o.inputcollid,
-                        collation: o.opcollid,
                         args: Node::children(o.args),
                     }
                 }
@@ -213,7 +198,6 @@ impl<'a> Node<'a> {
                         variadic: f.funcvariadic,
                         implicit_cast: f.funcformat == pg_sys::CoercionForm::COERCE_IMPLICIT_CAST,
                         explicit_cast: f.funcformat == pg_sys::CoercionForm::COERCE_EXPLICIT_CAST,
-                        collation: f.funccollid,
                         inputcollid: f.inputcollid,
                         args: Node::children(f.args),
                     }
@@ -224,8 +208,7 @@ impl<'a> Node<'a> {
                         arg: Node::child(r.arg),
                         resulttype: r.resulttype,
                         typmod: r.resulttypmod,
-                        collation: r.resultcollid,
-                        implicit: r.relabelformat == pg_sys::CoercionForm::COERCE_IMPLICIT_CAST,
+                        
                     }
                 }
                 T::T_CoerceViaIO => {
@@ -233,7 +216,6 @@ impl<'a> Node<'a> {
                     Kind::CoerceViaIo {
                         arg: Node::child(c.arg),
                         resulttype: c.resulttype,
-                        collation: c.resultcollid,
                     }
                 }
                 T::T_ArrayCoerceExpr => Kind::ArrayCoerce,
@@ -269,13 +251,12 @@ impl<'a> Node<'a> {
                         arg: Node::optional(c.arg),
                         arms,
                         otherwise: Node::optional(c.defresult),
-                        collation: c.casecollid,
                     }
                 }
                 T::T_CaseTestExpr => Kind::CaseTest,
                 T::T_CoalesceExpr => {
                     let c = self.get::<pg_sys::CoalesceExpr>();
-                    Kind::Coalesce { args: Node::children(c.args), collation: c.coalescecollid }
+                    Kind::Coalesce { args: Node::children(c.args) }
                 }
                 T::T_MinMaxExpr => {
                     let m = self.get::<pg_sys::MinMaxExpr>();
@@ -283,7 +264,6 @@ impl<'a> Node<'a> {
                         greatest: m.op == pg_sys::MinMaxOp::IS_GREATEST,
                         args: Node::children(m.args),
                         inputcollid: m.inputcollid,
-                        collation: m.minmaxcollid,
                     }
                 }
                 T::T_ArrayExpr => {
@@ -292,7 +272,6 @@ impl<'a> Node<'a> {
                         array_type: a.array_typeid,
                         multidims: a.multidims,
                         elements: Node::children(a.elements),
-                        collation: a.array_collid,
                     }
                 }
                 T::T_SubscriptingRef => {
@@ -305,7 +284,6 @@ impl<'a> Node<'a> {
                             || upper.iter().any(|p| p.is_null()),
                         indexes: upper.into_iter().filter_map(Node::optional).collect(),
                         container: s.refcontainertype,
-                        collation: s.refcollid,
                     }
                 }
                 T::T_CollateExpr => {

@@ -125,6 +125,12 @@ impl<'p> Planner<'p> {
             .collect()
     }
 
+    /// How many rows the query level wants at most of an ordered scan, if that is known.
+    pub fn bound(self) -> Option<f64> {
+        let bound = self.get().limit_tuples;
+        (bound > 0.0).then_some(bound)
+    }
+
     /// The fraction of rows that satisfies all of the clauses.
     pub fn selectivity(self, clauses: &[Clause<'p>]) -> f64 {
         if clauses.is_empty() {
@@ -479,12 +485,6 @@ impl<'p> Rel<'p> {
 }
 
 impl<'p> Clause<'p> {
-    /// # Safety
-    /// `info` is a valid RestrictInfo.
-    pub unsafe fn new(info: *mut pg_sys::RestrictInfo) -> Self {
-        Clause(info, PhantomData)
-    }
-
     /// The condition.
     pub fn node(self) -> Node<'p> {
         // SAFETY: a RestrictInfo has a clause.

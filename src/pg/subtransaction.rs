@@ -14,6 +14,8 @@ pub fn attempt<T>(f: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     unsafe {
         let context = pg_sys::CurrentMemoryContext;
         let owner = pg_sys::CurrentResourceOwner;
+        // What was done before must be visible in it and survive it.
+        pg_sys::CommandCounterIncrement();
         pg_sys::BeginInternalSubTransaction(std::ptr::null());
         pg_sys::CurrentMemoryContext = context;
         let outcome = PgTryBuilder::new(AssertUnwindSafe(f))

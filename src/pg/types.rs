@@ -22,20 +22,11 @@ pub fn type_name(oid: Oid, typmod: i32) -> String {
     owned(unsafe { pg_sys::format_type_extended(oid, typmod, flags) })
 }
 
-/// The schema and name of a function, operator or type, as listed in its catalog row.
-#[derive(Debug, Clone)]
-pub struct QualifiedName {
-    /// Schema.
-    pub schema: String,
-    /// Name.
-    pub name: String,
-}
-
 /// A pg_proc row as far as shipping needs it.
 #[derive(Debug, Clone)]
 pub struct Function {
     /// Its name.
-    pub name: QualifiedName,
+    pub name: String,
     /// `i`, `s` or `v`.
     pub volatility: u8,
 }
@@ -51,14 +42,14 @@ pub fn function(oid: Oid) -> Option<Function> {
         }
         let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_proc>();
         let name = name_data(&(*form).proname);
-        let (namespace, volatility) = ((*form).pronamespace, (*form).provolatile as u8);
+        let volatility = (*form).provolatile as u8;
         pg_sys::ReleaseSysCache(tuple);
-        Some(Function { name: QualifiedName { schema: namespace_name(namespace), name }, volatility })
+        Some(Function { name, volatility })
     }
 }
 
-/// An operator's schema and symbol.
-pub fn operator(oid: Oid) -> Option<QualifiedName> {
+/// An operator's symbol.
+pub fn operator(oid: Oid) -> Option<String> {
     // SAFETY: as above.
     unsafe {
         let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::OPEROID as i32, oid.into());
@@ -67,9 +58,8 @@ pub fn operator(oid: Oid) -> Option<QualifiedName> {
         }
         let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_operator>();
         let name = name_data(&(*form).oprname);
-        let namespace = (*form).oprnamespace;
         pg_sys::ReleaseSysCache(tuple);
-        Some(QualifiedName { schema: namespace_name(namespace), name })
+        Some(name)
     }
 }
 
@@ -102,14 +92,8 @@ pub fn relation_label(oid: Oid) -> String {
 pub struct TypeFacts {
     /// `b`ase, `c`omposite, `d`omain, `e`num, `p`seudo, `r`ange, `m`ultirange.
     pub kind: u8,
-    /// Passed by value.
-    pub by_value: bool,
-    /// Fixed length, -1 for varlena, -2 for C strings.
-    pub len: i16,
     /// Element type if it is a true array.
     pub element: Oid,
-    /// Base type if it is a domain.
-    pub base: Oid,
     /// Whether it has a receive function.
     pub receives: bool,
 }
@@ -125,14 +109,11 @@ pub fn facts(oid: Oid) -> Option<TypeFacts> {
         let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_type>();
         let facts = TypeFacts {
             kind: (*form).typtype as u8,
-            by_value: (*form).typbyval,
-            len: (*form).typlen,
             element: if (*form).typsubscript.to_u32() == pg_sys::F_ARRAY_SUBSCRIPT_HANDLER {
                 (*form).typelem
             } else {
                 Oid::INVALID
             },
-            base: (*form).typbasetype,
             receives: (*form).typreceive != Oid::INVALID,
         };
         pg_sys::ReleaseSysCache(tuple);
@@ -144,14 +125,6 @@ pub fn facts(oid: Oid) -> Option<TypeFacts> {
 pub fn base_type(oid: Oid) -> Oid {
     // SAFETY: a plain lookup.
     unsafe { pg_sys::getBaseType(oid) }
-}
-
-/// The base type and the type modifier under any number of domains.
-pub fn base_type_and_typmod(oid: Oid, typmod: i32) -> (Oid, i32) {
-    let mut typmod = typmod;
-    // SAFETY: a plain lookup that updates the modifier.
-    let base = unsafe { pg_sys::getBaseTypeAndTypmod(oid, &mut typmod) };
-    (base, typmod)
 }
 
 /// The operators that sort a type upwards and downwards by default, invalid where there are none.

@@ -136,7 +136,7 @@ impl<'a, 'c> Converter<'a, 'c> {
                 let function = types::function(funcid).ok_or(Reason::Unsupported("a function"))?;
                 Ok(Expr::Function {
                     schema: None,
-                    name: function.name.name,
+                    name: function.name,
                     args: self.operands(args, collate)?,
                     variadic,
                 })
@@ -216,7 +216,7 @@ impl<'a, 'c> Converter<'a, 'c> {
             }
             Kind::CaseTest => Err(Reason::Unsupported("CASE with a converted operand")),
             Kind::SqlValueFunction => Err(Reason::Unsupported("a session value")),
-            Kind::Const { .. } | Kind::Var { .. } | Kind::Param { .. } => {
+            Kind::Const { .. } | Kind::Var { .. } | Kind::Param => {
                 Err(Reason::Unsupported("a reference to another relation"))
             }
             Kind::SubQuery => Err(Reason::SubQuery),
@@ -287,14 +287,14 @@ impl<'a, 'c> Converter<'a, 'c> {
     /// there explicitly.
     fn function_may_go(&self, funcid: Oid, inputcollid: Oid) -> Result<bool, Reason> {
         let function = types::function(funcid).ok_or(Reason::Unsupported("a function"))?;
-        let label = || format!("function {}", function.name.name);
+        let label = || format!("function {}", function.name);
         if !types::is_builtin(funcid) {
             return Err(Reason::NotBuiltIn(label()));
         }
         if function.volatility != b'i' {
             return Err(Reason::NotImmutable(label()));
         }
-        self.collation_may_go(&function.name.name, inputcollid)
+        self.collation_may_go(&function.name, inputcollid)
     }
 
     /// The collation part of [`Self::function_may_go`].
@@ -350,9 +350,9 @@ fn pair(mut args: Vec<Expr>) -> Result<(Box<Expr>, Box<Expr>), Reason> {
 fn operator(opno: Oid) -> Result<OperatorName, Reason> {
     let name = types::operator(opno).ok_or(Reason::Unsupported("an operator"))?;
     if types::is_builtin(opno) {
-        Ok(OperatorName::builtin(name.name))
+        Ok(OperatorName::builtin(name))
     } else {
-        Err(Reason::NotBuiltIn(format!("operator {}", name.name)))
+        Err(Reason::NotBuiltIn(format!("operator {name}")))
     }
 }
 

@@ -223,4 +223,15 @@ impl Expr {
         self.walk(&mut |part| found |= matches!(part, Expr::Column(column) if column.name == name));
         found
     }
+
+    /// Whether it is the comparison of a value with itself.
+    pub fn is_always_true(&self) -> bool {
+        match self {
+            Expr::Operator { op, args } if *op == OperatorName::builtin("=") => match args.as_slice() {
+                [Expr::Literal(left), Expr::Literal(right)] => left.text.is_some() && left == right,
+                _ => false,
+            },
+            _ => false,
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! A comparison that depends on the database's default collation may be sent only if both databases
 //! collate alike: same provider, same locale, same version of its library. Each side is described by
-//! a *signature*; a foreign table remembers the source's at import (option `remote_collation`), so
+//! a *signature* (locales such as C.UTF-8 have no version, as they sort by code point); a foreign table remembers the source's at import (option `remote_collation`), so
 //! that planning needs no connection, and the scan checks that it still holds.
 
 use std::cell::RefCell;
@@ -29,7 +29,8 @@ pub fn signature_sql(server_version: i32) -> String {
     format!(
         "SELECT CASE WHEN {provider} = 'c' AND d.datcollate IN ('C', 'POSIX') AND d.datctype IN ('C', 'POSIX') \
          THEN '{BYTEWISE}' \
-         ELSE {provider} || '/' || d.datcollate || '/' || d.datctype || '/' || COALESCE({locale}, '') || '/' || {version} END \
+         ELSE {provider} || '/' || d.datcollate || '/' || d.datctype || '/' || COALESCE({locale}, '') || '/' || \
+         COALESCE({version}, CASE WHEN {provider} = 'c' AND d.datcollate LIKE 'C.%' AND d.datctype = d.datcollate THEN 'code points' END) END \
          FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()"
     )
 }

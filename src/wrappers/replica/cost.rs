@@ -71,8 +71,18 @@ fn by_index(ask: Ask<'_>, index: &Index) -> Option<f64> {
     Some(descent + rows * (INDEX_PAGE.min(ask.pages * INDEX_PAGE / rows) + ROW + COMPARE))
 }
 
-/// Sorting rows at the source.
-pub fn sort(rows: f64) -> f64 {
+/// Sorting rows at the source; only the first `bound` of them if that is known.
+pub fn sort(rows: f64, bound: Option<f64>) -> f64 {
     let rows = rows.max(2.0);
-    2.0 * COMPARE * rows * rows.log2()
+    let kept = bound.map_or(rows, |bound| (2.0 * bound).clamp(2.0, rows));
+    2.0 * COMPARE * rows * kept.log2().max(1.0)
+}
+
+/// Whether an index yields rows in the order of these columns.
+pub fn is_indexed(indexes: &[Index], columns: &[&str]) -> bool {
+    !columns.is_empty()
+        && indexes.iter().any(|index| {
+            index.columns.len() >= columns.len()
+                && index.columns.iter().zip(columns).all(|(have, want)| have == want)
+        })
 }

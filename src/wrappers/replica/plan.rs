@@ -23,6 +23,9 @@ use warehouse_core::predicate::{Bound, Expr, Reason, bound};
 /// Rows that a table nobody has analyzed is taken to have.
 const UNKNOWN_ROWS: f64 = 10_000.0;
 
+/// Cost of a LIMIT at the source relative to the same LIMIT here.
+const SOURCE_LIMIT: f64 = 0.95;
+
 /// What is found out once a relation and query.
 pub struct Relation {
     table: ReplicaTable,
@@ -119,8 +122,10 @@ pub fn add_paths(planner: Planner<'_>, rel: Rel<'_>) -> Result<()> {
     rel.add_path(planner, plain, &[], None, &note(PathNote::default()));
 
     let order = planner.wanted_order();
-    if !order.is_empty() && sort_terms(planner, rel, &columns, &order).is_ok() {
-        let sorted = sorted_cost(plain, relation.options.tuple_cost);
+    if !order.is_empty()
+        && let Ok(terms) = sort_terms(planner, rel, &columns, &order)
+    {
+        let sorted = sorted_cost(relation, plain, &terms, planner.bound());
         let sorted_note = note(PathNote { sorted: true, limited: false });
         rel.add_path(planner, sorted, &order, None, &sorted_note);
     }
@@ -142,10 +147,32 @@ pub fn add_paths(planner: Planner<'_>, rel: Rel<'_>) -> Result<()> {
     Ok(())
 }
 
-fn sorted_cost(plain: Cost, tuple_cost: f64) -> Cost {
-    let sorting = cost::sort(plain.rows);
+/// Cost of the scan with its rows in the order of `terms`, of which only the first `bound` are wanted
+/// if that is known.
+fn sorted_cost(
+    relation: &Relation,
+    plain: Cost,
+    terms: &[SortTerm],
+    bound: Option<f64>,
+) -> Cost {
+    let columns: Vec<&str> = terms
+        .iter()
+        .map_while(|term| match &term.expr {
+            Expr::Column(column) if column.cast_to.is_none() => Some(column.name.as_str()),
+            _ => None,
+        })
+        .collect();
+    // A B-tree also reads backwards, which turns NULLS LAST into NULLS FIRST.
+    let forward = terms.iter().all(|t| t.direction == "ASC" && !t.nulls_first);
+    let backward = terms.iter().all(|t| t.direction == "DESC" && t.nulls_first);
+    let whole = columns.len() == terms.len() && (forward || backward);
+    if whole && cost::is_indexed(&relation.table.indexes, &columns) {
+        // Following the index costs more a row than reading in order, but starts at once.
+        return Cost { total: plain.startup + (plain.total - plain.startup) * 1.5, ..plain };
+    }
+    let sorting = cost::sort(plain.rows, bound);
     // The rows are found and sorted before the first one is sent.
-    let sending = (plain.rows * tuple_cost).min(plain.total - plain.startup);
+    let sending = (plain.rows * relation.options.tuple_cost).min(plain.total - plain.startup);
     Cost {
         rows: plain.rows,
         startup: plain.total - sending + sorting,
@@ -177,21 +204,22 @@ pub fn add_final_path(planner: Planner<'_>, table: Rel<'_>, upper: Rel<'_>) -> R
     let parts = [limit.count, limit.offset];
     let movable = parts.into_iter().flatten().all(|node| converter.clause(node).is_ok());
     let order = planner.wanted_order();
-    if !judged.local.is_empty()
-        || !movable
-        || sort_terms(planner, table, &columns, &order).is_err()
-    {
+    let terms = sort_terms(planner, table, &columns, &order);
+    let (true, true, Ok(terms)) = (judged.local.is_empty(), movable, terms) else {
         return Ok(());
-    }
-    let all = scan_cost(planner, table, relation, &judged, table.rows());
-    let plain = if order.is_empty() { all } else { sorted_cost(all, relation.options.tuple_cost) };
-    let rows = limited_rows(limit.count, limit.offset, plain.rows);
-    let fraction = if plain.rows > 0.0 { rows / plain.rows } else { 1.0 };
-    let cost = Cost {
-        rows,
-        startup: plain.startup,
-        total: plain.startup + (plain.total - plain.startup) * fraction,
     };
+    let all = scan_cost(planner, table, relation, &judged, table.rows());
+    let rows = limited_rows(limit.count, limit.offset, all.rows);
+    let plain = if order.is_empty() {
+        all
+    } else {
+        sorted_cost(relation, all, &terms, Some(rows))
+    };
+    let fraction = if plain.rows > 0.0 { rows / plain.rows } else { 1.0 };
+    let total = plain.startup + (plain.total - plain.startup) * fraction;
+    // Stopping a scan half-way from here costs a cancel; let the source's own LIMIT win.
+    let cost =
+        Cost { rows, startup: plain.startup * SOURCE_LIMIT, total: total * SOURCE_LIMIT };
     let limited = note(PathNote { sorted: !order.is_empty(), limited: true });
     table.add_final_path(planner, upper, cost, &order, &limited);
     Ok(())
@@ -257,7 +285,7 @@ fn direction(operator: Oid, node: &Node<'_>) -> Option<String> {
     } else if operator == greater {
         Some("DESC".to_owned())
     } else {
-        types::operator(operator).map(|op| format!("USING OPERATOR(pg_catalog.{})", op.name))
+        types::operator(operator).map(|op| format!("USING OPERATOR(pg_catalog.{op})"))
     }
 }
 
@@ -293,6 +321,8 @@ pub fn build<'p>(
     let mut reasons = Vec::new();
     for clause in clauses.into_iter().filter(|clause| !clause.is_constant()) {
         match converter.clause(clause.node()) {
+            // Such as the constant column of a site compared with its own value.
+            Ok(expr) if expr.is_always_true() => {}
             Ok(expr) => conditions.push(expr),
             Err(reason) => {
                 reasons.push(Local { at: local.len(), reason: reason.to_string() });

@@ -5,7 +5,9 @@ use super::columns::ReplicaTable;
 use super::introspect::{ColumnStatistics, Table};
 use super::options::ColumnSource;
 use crate::pg::catalog::{self, Attribute};
+use crate::pg::error::Error;
 use crate::pg::statistics::{self, ColumnStatistics as Local};
+use crate::pg::types;
 use pgrx::pg_sys::Oid;
 use std::collections::HashMap;
 
@@ -36,10 +38,14 @@ pub fn apply(relation: Oid, table: &Table, all: &[ColumnStatistics], remote_coll
 }
 
 fn set(relation: Oid, attribute: &Attribute, inherited: bool, wanted: Local) {
-    if statistics::set_column(relation, attribute, inherited, &wanted).is_err() {
+    let told = |error: Error| {
+        let table = types::relation_label(relation);
+        pgrx::debug1!("statistics of {table}.{}: {}", attribute.name, error.message());
+    };
+    if let Err(error) = statistics::set_column(relation, attribute, inherited, &wanted) {
+        told(error);
         let plain = Local { common: None, histogram: None, ..wanted };
-        // What a number cannot express is not worth an error either.
-        let _ = statistics::set_column(relation, attribute, inherited, &plain);
+        statistics::set_column(relation, attribute, inherited, &plain).unwrap_or_else(told);
     }
 }
 

@@ -22,7 +22,7 @@ pub fn table(
     report: &mut Vec<Change>,
 ) -> Result<()> {
     let parts = desired::parts(sources, name);
-    let columns = desired::columns(name, &parts, report)?;
+    let columns = desired::columns(&parts)?;
     if columns.iter().any(|column| column.name == request.site_column) {
         return Err(Error::new(
             Code::ERRCODE_DUPLICATE_COLUMN,
@@ -88,7 +88,14 @@ fn create(
         ident(&request.site_column)
     ))?;
     report.push(Change::new(name, "created table"));
+    columns.iter().for_each(|column| conflict(name, column, report));
     Ok(())
+}
+
+fn conflict(name: &str, column: &Merged, report: &mut Vec<Change>) {
+    if let Some(conflict) = &column.conflict {
+        report.push(Change::new(name, "type conflict").of(&column.name).saying(conflict));
+    }
 }
 
 fn update_columns(
@@ -115,6 +122,7 @@ fn update_columns(
         let Some(present) = found.columns.iter().find(|c| c.name == wanted.name) else {
             execute(&format!("ALTER TABLE {table} ADD COLUMN {column} {}", wanted.of))?;
             report.push(Change::new(name, "added column").of(&wanted.name).saying(&wanted.of));
+            conflict(name, wanted, report);
             continue;
         };
         if present.not_null && !wanted.not_null {
@@ -122,6 +130,7 @@ fn update_columns(
             report.push(Change::new(name, "dropped not null").of(&wanted.name));
         }
         if present.of != wanted.of {
+            conflict(name, wanted, report);
             let altered = attempt(|| {
                 execute(&format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE {}", wanted.of))
             });

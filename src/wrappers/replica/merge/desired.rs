@@ -1,6 +1,6 @@
 //! What a merged table should be.
 
-use super::{Change, Source};
+use super::Source;
 use crate::pg::error::Result;
 use crate::pg::subtransaction::attempt;
 use crate::pg::types;
@@ -19,6 +19,8 @@ pub struct Merged {
     pub not_null: bool,
     /// The first comment that a site has for it.
     pub comment: Option<String>,
+    /// The types that differ and what came of it, if any do.
+    pub conflict: Option<String>,
 }
 
 /// A site's table.
@@ -54,7 +56,7 @@ pub fn parts<'a>(sources: &'a [Source], name: &str) -> Vec<Part<'a>> {
 
 /// The union of the columns, in the order in which they are met; where types differ, their common
 /// type, else text.
-pub fn columns(name: &str, parts: &[Part<'_>], report: &mut Vec<Change>) -> Result<Vec<Merged>> {
+pub fn columns(parts: &[Part<'_>]) -> Result<Vec<Merged>> {
     let mut names: Vec<&str> = Vec::new();
     for column in parts.iter().flat_map(|part| &part.table.columns) {
         if !names.contains(&column.name.as_str()) {
@@ -91,18 +93,12 @@ pub fn columns(name: &str, parts: &[Part<'_>], report: &mut Vec<Change>) -> Resu
             .iter()
             .filter_map(|part| Some(part.local_type(part.column(column_name)?).sql))
             .any(|here| here != of);
-        if differing {
-            report.push(
-                Change::new(name, "type conflict")
-                    .of(column_name)
-                    .saying(format!("{}: read as {of}", met.join(", "))),
-            );
-        }
         out.push(Merged {
             name: column_name.to_owned(),
-            of,
             not_null: everywhere && parts.iter().all(|part| part.column(column_name).is_some()),
             comment,
+            conflict: differing.then(|| format!("{}: read as {of}", met.join(", "))),
+            of,
         });
     }
     Ok(out)
