@@ -143,16 +143,10 @@ mod tests {
             Splitter::default().split(&one, &mut fields),
             Err(CopyError::FieldCount { found: 1, expected: 2 })
         );
-        assert_eq!(
-            Splitter::default().split(b"<html>", &mut fields),
-            Err(CopyError::Signature)
-        );
+        assert_eq!(Splitter::default().split(b"<html>", &mut fields), Err(CopyError::Signature));
         let mut long = row(&[Some(vec![1])], true);
         long.push(0);
-        assert_eq!(
-            Splitter::default().split(&long, &mut fields[..1]),
-            Err(CopyError::Excess)
-        );
+        assert_eq!(Splitter::default().split(&long, &mut fields[..1]), Err(CopyError::Excess));
     }
 
     proptest! {

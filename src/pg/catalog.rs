@@ -3,8 +3,8 @@
 use super::error::{Error, Result};
 use super::list;
 use super::sql::borrowed;
-use pgrx::{PgSqlErrorCode, pg_sys};
 use pgrx::pg_sys::Oid;
+use pgrx::{PgSqlErrorCode, pg_sys};
 use std::ffi::CString;
 
 /// An option as the catalog stores it.
@@ -115,10 +115,7 @@ pub fn table(relation: Oid) -> Table {
     // SAFETY: raises when it is no foreign table; everything is copied.
     unsafe {
         let table = pg_sys::GetForeignTable(relation);
-        Table {
-            server: (*table).serverid,
-            options: raw_options((*table).options),
-        }
+        Table { server: (*table).serverid, options: raw_options((*table).options) }
     }
 }
 

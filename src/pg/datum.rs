@@ -79,3 +79,20 @@ pub fn from_text(text: &str, of: Oid, typmod: i32) -> Datum {
         pg_sys::OidInputFunctionCall(function, text.as_ptr().cast_mut(), io_param, typmod)
     }
 }
+
+/// Types whose text form no setting changes.
+pub fn is_plain(of: Oid) -> bool {
+    matches!(
+        of,
+        pg_sys::BOOLOID
+            | pg_sys::INT2OID
+            | pg_sys::INT4OID
+            | pg_sys::INT8OID
+            | pg_sys::OIDOID
+            | pg_sys::NUMERICOID
+            | pg_sys::TEXTOID
+            | pg_sys::VARCHAROID
+            | pg_sys::BPCHAROID
+            | pg_sys::UUIDOID
+    )
+}

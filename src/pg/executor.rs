@@ -1,6 +1,6 @@
 //! A foreign scan in execution.
 
-use super::datum::{TransmissionModes, to_text};
+use super::datum::{TransmissionModes, is_plain, to_text};
 use super::list;
 use super::memory;
 use super::planner;
@@ -87,7 +87,10 @@ impl<'e> ScanNode<'e> {
             let types = list::pointers::<pg_sys::Node>(exprs).map(|node| pg_sys::exprType(node));
             let states = list::pointers::<pg_sys::ExprState>(states);
             Params(
-                states.zip(types).map(|(expr, of)| Param { expr, of, plain: is_plain(of) }).collect(),
+                states
+                    .zip(types)
+                    .map(|(expr, of)| Param { expr, of, plain: is_plain(of) })
+                    .collect(),
             )
         }
     }
@@ -146,23 +149,6 @@ impl<'e> ScanNode<'e> {
             pg_sys::ExecClearTuple(slot)
         }
     }
-}
-
-/// Types whose text form no setting changes.
-fn is_plain(of: Oid) -> bool {
-    matches!(
-        of,
-        pg_sys::BOOLOID
-            | pg_sys::INT2OID
-            | pg_sys::INT4OID
-            | pg_sys::INT8OID
-            | pg_sys::OIDOID
-            | pg_sys::NUMERICOID
-            | pg_sys::TEXTOID
-            | pg_sys::VARCHAROID
-            | pg_sys::BPCHAROID
-            | pg_sys::UUIDOID
-    )
 }
 
 /// Whether the running statement's rows are taken in pieces, with other statements in between: it is

@@ -16,27 +16,103 @@ pub struct Node<'a>(NonNull<pg_sys::Node>, PhantomData<&'a pg_sys::Node>);
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub enum Kind<'a> {
-    Var { varno: u32, varattno: i16, vartype: Oid, varlevelsup: u32 },
-    Const { consttype: Oid, value: Option<pg_sys::Datum> },
+    Var {
+        varno: u32,
+        varattno: i16,
+        vartype: Oid,
+        varlevelsup: u32,
+    },
+    Const {
+        consttype: Oid,
+        value: Option<pg_sys::Datum>,
+    },
     Param,
-    Op { opno: Oid, opfuncid: Oid, inputcollid: Oid, args: Vec<Node<'a>> },
-    Distinct { opno: Oid, opfuncid: Oid, inputcollid: Oid, args: Vec<Node<'a>> },
-    NullIf { opno: Oid, opfuncid: Oid, inputcollid: Oid, args: Vec<Node<'a>> },
-    ScalarArrayOp { opno: Oid, opfuncid: Oid, use_or: bool, inputcollid: Oid, args: Vec<Node<'a>> },
-    Func { funcid: Oid, resulttype: Oid, variadic: bool, implicit_cast: bool, explicit_cast: bool, inputcollid: Oid, args: Vec<Node<'a>> },
-    Relabel { arg: Node<'a>, resulttype: Oid, typmod: i32 },
-    CoerceViaIo { arg: Node<'a>, resulttype: Oid },
+    Op {
+        opno: Oid,
+        opfuncid: Oid,
+        inputcollid: Oid,
+        args: Vec<Node<'a>>,
+    },
+    Distinct {
+        opno: Oid,
+        opfuncid: Oid,
+        inputcollid: Oid,
+        args: Vec<Node<'a>>,
+    },
+    NullIf {
+        opno: Oid,
+        opfuncid: Oid,
+        inputcollid: Oid,
+        args: Vec<Node<'a>>,
+    },
+    ScalarArrayOp {
+        opno: Oid,
+        opfuncid: Oid,
+        use_or: bool,
+        inputcollid: Oid,
+        args: Vec<Node<'a>>,
+    },
+    Func {
+        funcid: Oid,
+        resulttype: Oid,
+        variadic: bool,
+        implicit_cast: bool,
+        explicit_cast: bool,
+        inputcollid: Oid,
+        args: Vec<Node<'a>>,
+    },
+    Relabel {
+        arg: Node<'a>,
+        resulttype: Oid,
+        typmod: i32,
+    },
+    CoerceViaIo {
+        arg: Node<'a>,
+        resulttype: Oid,
+    },
     ArrayCoerce,
-    Bool { op: BoolOp, args: Vec<Node<'a>> },
-    NullTest { arg: Node<'a>, not: bool, row: bool },
-    BooleanTest { arg: Node<'a>, test: u32 },
-    Case { arg: Option<Node<'a>>, arms: Vec<(Node<'a>, Node<'a>)>, otherwise: Option<Node<'a>> },
+    Bool {
+        op: BoolOp,
+        args: Vec<Node<'a>>,
+    },
+    NullTest {
+        arg: Node<'a>,
+        not: bool,
+        row: bool,
+    },
+    BooleanTest {
+        arg: Node<'a>,
+        test: u32,
+    },
+    Case {
+        arg: Option<Node<'a>>,
+        arms: Vec<(Node<'a>, Node<'a>)>,
+        otherwise: Option<Node<'a>>,
+    },
     CaseTest,
-    Coalesce { args: Vec<Node<'a>> },
-    MinMax { greatest: bool, args: Vec<Node<'a>>, inputcollid: Oid },
-    Array { array_type: Oid, multidims: bool, elements: Vec<Node<'a>> },
-    Subscript { arg: Node<'a>, indexes: Vec<Node<'a>>, slice: bool, container: Oid },
-    Collate { arg: Node<'a>, collation: Oid },
+    Coalesce {
+        args: Vec<Node<'a>>,
+    },
+    MinMax {
+        greatest: bool,
+        args: Vec<Node<'a>>,
+        inputcollid: Oid,
+    },
+    Array {
+        array_type: Oid,
+        multidims: bool,
+        elements: Vec<Node<'a>>,
+    },
+    Subscript {
+        arg: Node<'a>,
+        indexes: Vec<Node<'a>>,
+        slice: bool,
+        container: Oid,
+    },
+    Collate {
+        arg: Node<'a>,
+        collation: Oid,
+    },
     SqlValueFunction,
     SubQuery,
     Other(&'static str),
@@ -78,7 +154,10 @@ impl<'a> Node<'a> {
     }
 
     fn child<T>(ptr: *mut T) -> Node<'a> {
-        Node(NonNull::new(ptr.cast()).expect("invariant: a mandatory child is never NULL"), PhantomData)
+        Node(
+            NonNull::new(ptr.cast()).expect("invariant: a mandatory child is never NULL"),
+            PhantomData,
+        )
     }
 
     fn optional<T>(ptr: *mut T) -> Option<Node<'a>> {
@@ -208,15 +287,11 @@ impl<'a> Node<'a> {
                         arg: Node::child(r.arg),
                         resulttype: r.resulttype,
                         typmod: r.resulttypmod,
-                        
                     }
                 }
                 T::T_CoerceViaIO => {
                     let c = self.get::<pg_sys::CoerceViaIO>();
-                    Kind::CoerceViaIo {
-                        arg: Node::child(c.arg),
-                        resulttype: c.resulttype,
-                    }
+                    Kind::CoerceViaIo { arg: Node::child(c.arg), resulttype: c.resulttype }
                 }
                 T::T_ArrayCoerceExpr => Kind::ArrayCoerce,
                 T::T_BoolExpr => {

@@ -111,8 +111,7 @@ impl<'p> Planner<'p> {
         // SAFETY: a list of PlanRowMark.
         unsafe {
             list::pointers::<pg_sys::PlanRowMark>(self.get().rowMarks).any(|mark| {
-                (*mark).rti == relid
-                    && (*mark).strength != pg_sys::LockClauseStrength::LCS_NONE
+                (*mark).rti == relid && (*mark).strength != pg_sys::LockClauseStrength::LCS_NONE
             })
         }
     }
@@ -315,7 +314,8 @@ impl<'p> Rel<'p> {
                 if !pg_sys::join_clause_is_movable_to(clause.0, self.0) || !wanted(clause) {
                     return;
                 }
-                let needed = pg_sys::bms_union((*clause.0).clause_relids, self.get().lateral_relids);
+                let needed =
+                    pg_sys::bms_union((*clause.0).clause_relids, self.get().lateral_relids);
                 let needed = pg_sys::bms_del_member(needed, self.get().relid as i32);
                 if pg_sys::bms_is_empty(needed) {
                     return;
@@ -396,7 +396,8 @@ impl<'p> Rel<'p> {
             list::pointers::<pg_sys::EquivalenceMember>((*class).ec_members)
                 .filter(|member| {
                     let relids = (**member).em_relids;
-                    !pg_sys::bms_is_empty(relids) && pg_sys::bms_is_subset(relids, self.get().relids)
+                    !pg_sys::bms_is_empty(relids)
+                        && pg_sys::bms_is_subset(relids, self.get().relids)
                 })
                 .filter_map(|member| {
                     let node = Node::new((*member).em_expr)?;
@@ -488,8 +489,7 @@ impl<'p> Clause<'p> {
     /// The condition.
     pub fn node(self) -> Node<'p> {
         // SAFETY: a RestrictInfo has a clause.
-        unsafe { Node::new((*self.0).clause) }
-            .expect("invariant: a RestrictInfo holds a clause")
+        unsafe { Node::new((*self.0).clause) }.expect("invariant: a RestrictInfo holds a clause")
     }
 
     /// Whether it holds no column at all: a gating node above the scan checks it.
@@ -524,12 +524,7 @@ impl SortKey<'_> {
     pub fn operator(self, of: Oid) -> Oid {
         // SAFETY: a plain lookup.
         unsafe {
-            pg_sys::get_opfamily_member(
-                (*self.0).pk_opfamily,
-                of,
-                of,
-                (*self.0).pk_strategy as i16,
-            )
+            pg_sys::get_opfamily_member((*self.0).pk_opfamily, of, of, (*self.0).pk_strategy as i16)
         }
     }
 

@@ -51,7 +51,11 @@ impl Spool {
             for part in [&len[..], message] {
                 // SAFETY: the file is open; the slice is read only.
                 unsafe {
-                    pg_sys::BufFileWrite(file, part.as_ptr().cast_mut().cast::<c_void>(), part.len());
+                    pg_sys::BufFileWrite(
+                        file,
+                        part.as_ptr().cast_mut().cast::<c_void>(),
+                        part.len(),
+                    );
                 }
             }
         });
@@ -108,7 +112,10 @@ impl Spool {
 }
 
 fn unreadable() -> Error {
-    Error::new(PgSqlErrorCode::ERRCODE_IO_ERROR, "could not read a temporary file of a foreign scan")
+    Error::new(
+        PgSqlErrorCode::ERRCODE_IO_ERROR,
+        "could not read a temporary file of a foreign scan",
+    )
 }
 
 impl Drop for Spool {

@@ -67,12 +67,24 @@ pub fn set_column(
             if let Some((values, frequencies)) = &statistics.common
                 && equal != Oid::INVALID
             {
-                row.slot(pg_sys::STATISTIC_KIND_MCV, equal, column, Some(frequencies), Some((values, array)));
+                row.slot(
+                    pg_sys::STATISTIC_KIND_MCV,
+                    equal,
+                    column,
+                    Some(frequencies),
+                    Some((values, array)),
+                );
             }
             if let Some(values) = &statistics.histogram
                 && less != Oid::INVALID
             {
-                row.slot(pg_sys::STATISTIC_KIND_HISTOGRAM, less, column, None, Some((values, array)));
+                row.slot(
+                    pg_sys::STATISTIC_KIND_HISTOGRAM,
+                    less,
+                    column,
+                    None,
+                    Some((values, array)),
+                );
             }
         }
         if let Some(correlation) = statistics.correlation
@@ -143,10 +155,8 @@ impl Row {
         // SAFETY: the catalog is opened with the lock that ANALYZE takes; the tuple has its
         // descriptor; an existing row is replaced.
         unsafe {
-            let catalog = pg_sys::table_open(
-                pg_sys::StatisticRelationId,
-                pg_sys::RowExclusiveLock as i32,
-            );
+            let catalog =
+                pg_sys::table_open(pg_sys::StatisticRelationId, pg_sys::RowExclusiveLock as i32);
             let tuple = pg_sys::heap_form_tuple(
                 (*catalog).rd_att,
                 self.values.as_mut_ptr(),

@@ -35,8 +35,7 @@ pub struct Function {
 pub fn function(oid: Oid) -> Option<Function> {
     // SAFETY: the tuple is released before its memory could go; the struct is the catalog's row.
     unsafe {
-        let tuple =
-            pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::PROCOID as i32, oid.into());
+        let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::PROCOID as i32, oid.into());
         if tuple.is_null() {
             return None;
         }

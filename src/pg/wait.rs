@@ -184,8 +184,7 @@ pub fn any(sockets: &[(c_int, For)], timeout: Duration) {
         }
         let mut event = pg_sys::WaitEvent::default();
         let millis = timeout.as_millis().clamp(1, i32::MAX as u128) as i64;
-        let count =
-            pg_sys::WaitEventSetWait(set, millis, &mut event, 1, pg_sys::PG_WAIT_EXTENSION);
+        let count = pg_sys::WaitEventSetWait(set, millis, &mut event, 1, pg_sys::PG_WAIT_EXTENSION);
         pg_sys::FreeWaitEventSet(set);
         if count > 0 && event.events & pg_sys::WL_LATCH_SET != 0 {
             pg_sys::ResetLatch(pg_sys::MyLatch);

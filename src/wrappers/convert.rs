@@ -4,7 +4,7 @@
 //! without a column of the scan that do not change within a statement become parameters: they are
 //! evaluated here, once an execution.
 
-use crate::pg::datum::to_text;
+use crate::pg::datum::{TransmissionModes, is_plain, to_text};
 use crate::pg::node::{BoolOp, Kind, Node};
 use crate::pg::planner::Planner;
 use crate::pg::types;
@@ -126,7 +126,16 @@ impl<'a, 'c> Converter<'a, 'c> {
                 let (left, right) = pair(self.operands(args, collate)?)?;
                 Ok(Expr::AnyAll { op, all: !use_or, left, right })
             }
-            Kind::Func { funcid, resulttype, variadic, implicit_cast, explicit_cast, inputcollid, args, .. } => {
+            Kind::Func {
+                funcid,
+                resulttype,
+                variadic,
+                implicit_cast,
+                explicit_cast,
+                inputcollid,
+                args,
+                ..
+            } => {
                 let collate = self.function_may_go(funcid, inputcollid)?;
                 if implicit_cast || explicit_cast {
                     let typmod = node.result_typmod();
@@ -396,6 +405,7 @@ fn text_form_is_fixed(of: Oid, output: bool) -> Result<(), Reason> {
 /// A constant as a literal.
 fn constant(of: Oid, value: Option<pg_sys::Datum>) -> Converted {
     sendable(of)?;
+    let _modes = (value.is_some() && !is_plain(of)).then(TransmissionModes::enter);
     // SAFETY: a Const holds a valid value of its type.
     let text = value.map(|value| unsafe { to_text(value, of) });
     Ok(Expr::Literal(Literal { text, of: TypeName(types::type_name(of, -1)) }))
@@ -410,26 +420,104 @@ fn compares_json(function: &str) -> bool {
 fn ignores_collation(function: &str) -> bool {
     matches!(
         function,
-        "texteq" | "textne" | "bpchareq" | "bpcharne" | "nameeq" | "namene" | "nameeqtext"
-            | "texteqname" | "namenetext" | "textnename" | "textlike" | "textnlike"
-            | "bpcharlike" | "bpcharnlike" | "namelike" | "namenlike" | "like" | "notlike"
-            | "textcat" | "length" | "char_length" | "character_length" | "octet_length"
-            | "bit_length" | "md5" | "substr" | "left" | "right" | "lpad" | "rpad" | "btrim"
-            | "ltrim" | "rtrim" | "replace" | "strpos" | "position" | "starts_with"
-            | "split_part" | "reverse" | "repeat" | "ascii" | "chr" | "translate" | "to_hex"
-            | "text" | "varchar" | "bpchar" | "name" | "hashtext" | "overlay" | "encode"
-            | "decode" | "sha256" | "convert_to" | "quote_literal" | "quote_ident"
-            | "jsonb_object_field" | "jsonb_object_field_text" | "jsonb_array_element"
-            | "jsonb_array_element_text" | "jsonb_extract_path" | "jsonb_extract_path_text"
-            | "jsonb_exists" | "jsonb_exists_any" | "jsonb_exists_all" | "json_object_field"
-            | "json_object_field_text" | "json_array_element" | "json_array_element_text"
-            | "json_extract_path" | "json_extract_path_text" | "jsonb_delete"
-            | "jsonb_delete_path" | "array_eq" | "array_ne" | "arraycontains"
-            | "arraycontained" | "arrayoverlap" | "array_length" | "array_position"
-            | "array_positions" | "array_remove" | "array_replace" | "array_append"
-            | "array_prepend" | "array_cat" | "cardinality" | "array_ndims" | "array_lower"
-            | "array_upper" | "textpatternlt" | "text_pattern_lt" | "text_pattern_le"
-            | "text_pattern_gt" | "text_pattern_ge" | "bpchar_pattern_lt" | "bpchar_pattern_le"
-            | "bpchar_pattern_gt" | "bpchar_pattern_ge"
+        "texteq"
+            | "textne"
+            | "bpchareq"
+            | "bpcharne"
+            | "nameeq"
+            | "namene"
+            | "nameeqtext"
+            | "texteqname"
+            | "namenetext"
+            | "textnename"
+            | "textlike"
+            | "textnlike"
+            | "bpcharlike"
+            | "bpcharnlike"
+            | "namelike"
+            | "namenlike"
+            | "like"
+            | "notlike"
+            | "textcat"
+            | "length"
+            | "char_length"
+            | "character_length"
+            | "octet_length"
+            | "bit_length"
+            | "md5"
+            | "substr"
+            | "left"
+            | "right"
+            | "lpad"
+            | "rpad"
+            | "btrim"
+            | "ltrim"
+            | "rtrim"
+            | "replace"
+            | "strpos"
+            | "position"
+            | "starts_with"
+            | "split_part"
+            | "reverse"
+            | "repeat"
+            | "ascii"
+            | "chr"
+            | "translate"
+            | "to_hex"
+            | "text"
+            | "varchar"
+            | "bpchar"
+            | "name"
+            | "hashtext"
+            | "overlay"
+            | "encode"
+            | "decode"
+            | "sha256"
+            | "convert_to"
+            | "quote_literal"
+            | "quote_ident"
+            | "jsonb_object_field"
+            | "jsonb_object_field_text"
+            | "jsonb_array_element"
+            | "jsonb_array_element_text"
+            | "jsonb_extract_path"
+            | "jsonb_extract_path_text"
+            | "jsonb_exists"
+            | "jsonb_exists_any"
+            | "jsonb_exists_all"
+            | "json_object_field"
+            | "json_object_field_text"
+            | "json_array_element"
+            | "json_array_element_text"
+            | "json_extract_path"
+            | "json_extract_path_text"
+            | "jsonb_delete"
+            | "jsonb_delete_path"
+            | "array_eq"
+            | "array_ne"
+            | "arraycontains"
+            | "arraycontained"
+            | "arrayoverlap"
+            | "array_length"
+            | "array_position"
+            | "array_positions"
+            | "array_remove"
+            | "array_replace"
+            | "array_append"
+            | "array_prepend"
+            | "array_cat"
+            | "cardinality"
+            | "array_ndims"
+            | "array_lower"
+            | "array_upper"
+            | "textpatternlt"
+            | "text_pattern_lt"
+            | "text_pattern_le"
+            | "text_pattern_gt"
+            | "text_pattern_ge"
+            | "bpchar_pattern_lt"
+            | "bpchar_pattern_le"
+            | "bpchar_pattern_gt"
+            | "bpchar_pattern_ge"
     )
 }

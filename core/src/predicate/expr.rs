@@ -227,7 +227,9 @@ impl Expr {
     /// Whether it is the comparison of a value with itself.
     pub fn is_always_true(&self) -> bool {
         match self {
-            Expr::Operator { op, args } if *op == OperatorName::builtin("=") => match args.as_slice() {
+            Expr::Operator { op, args } if *op == OperatorName::builtin("=") => match args
+                .as_slice()
+            {
                 [Expr::Literal(left), Expr::Literal(right)] => left.text.is_some() && left == right,
                 _ => false,
             },

@@ -16,7 +16,7 @@ use crate::pg::datum;
 use crate::pg::error::{Error, Result};
 use crate::pg::libpq::{ErrorField, QueryResult, Status};
 use crate::pg::wait;
-use pgrx::{PgSqlErrorCode as Code, pg_sys};
+use pgrx::PgSqlErrorCode as Code;
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::rc::Weak;
@@ -32,7 +32,8 @@ pub struct Connection {
     pub server: Server,
     /// The user mapping it belongs to.
     pub mapping: Mapping,
-    user: pg_sys::Oid,
+    /// The role need not prove a password of the mapping.
+    trusted: bool,
     session: RefCell<Option<Session>>,
     in_transaction: Cell<bool>,
     /// Rows of this transaction have reached the executor: it cannot silently start again.
@@ -64,11 +65,11 @@ impl std::fmt::Debug for Connection {
 
 impl Connection {
     /// A connection that is opened when it is first used.
-    pub fn new(server: Server, mapping: Mapping, user: pg_sys::Oid) -> Connection {
+    pub fn new(server: Server, mapping: Mapping, trusted: bool) -> Connection {
         Connection {
             server,
             mapping,
-            user,
+            trusted,
             session: RefCell::new(None),
             in_transaction: Cell::new(false),
             handed_out: Cell::new(false),
@@ -229,7 +230,8 @@ impl Connection {
         let timezone = datum::setting(c"TimeZone").unwrap_or_default();
         let mut statements = Vec::new();
         if !self.in_transaction.get() {
-            statements.push("START TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned());
+            statements
+                .push("START TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned());
         }
         if let Some(failed) = self.rollback_to.get() {
             statements.push(format!("ROLLBACK TO SAVEPOINT s{failed}"));
@@ -288,7 +290,8 @@ impl Connection {
                             return Err(Failure::Broken(message_of(&result, session)));
                         }
                         Status::Error => {
-                            failure = Some(Failure::Remote(remote_error(&self.server.name, &result)));
+                            failure =
+                                Some(Failure::Remote(remote_error(&self.server.name, &result)));
                         }
                         _ if failure.is_some() => {}
                         _ if seen < before => {
@@ -493,7 +496,7 @@ impl Connection {
         }
         self.close();
         let timezone = datum::setting(c"TimeZone").unwrap_or_default();
-        let session = Session::open(&self.server, &self.mapping, self.user, &timezone)?;
+        let session = Session::open(&self.server, &self.mapping, self.trusted, &timezone)?;
         *self.session.borrow_mut() = Some(session);
         *self.timezone.borrow_mut() = timezone;
         Ok(())

@@ -32,12 +32,8 @@ pub struct Ask<'a> {
 
 /// Finding the rows at the source.
 pub fn access(ask: Ask<'_>) -> f64 {
-    let sequential =
-        ask.pages * SEQ_PAGE + ask.tuples * (ROW + COMPARE * ask.conditions as f64);
-    ask.indexes
-        .iter()
-        .filter_map(|index| by_index(ask, index))
-        .fold(sequential, f64::min)
+    let sequential = ask.pages * SEQ_PAGE + ask.tuples * (ROW + COMPARE * ask.conditions as f64);
+    ask.indexes.iter().filter_map(|index| by_index(ask, index)).fold(sequential, f64::min)
 }
 
 fn by_index(ask: Ask<'_>, index: &Index) -> Option<f64> {

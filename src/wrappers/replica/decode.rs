@@ -8,8 +8,8 @@
 use crate::pg::error::{Error, Result};
 use crate::pg::memory::Context;
 use crate::pg::types;
-use pgrx::pg_sys::{self, Datum, Oid};
 use pgrx::PgSqlErrorCode as Code;
+use pgrx::pg_sys::{self, Datum, Oid};
 use warehouse_core::copy::Field;
 
 /// How a column travels.
@@ -305,7 +305,12 @@ fn in_place(
 
 /// A varlena of the bytes: with a one-byte header in place where they are few, copied behind a
 /// four-byte header where they are many (postgres.h, varattrib_1b and varattrib_4b, little endian).
-fn varlena(message: &mut [u8], start: usize, len: usize, scratch: &mut Scratch<'_>) -> Option<Datum> {
+fn varlena(
+    message: &mut [u8],
+    start: usize,
+    len: usize,
+    scratch: &mut Scratch<'_>,
+) -> Option<Datum> {
     if len < 127 && cfg!(target_endian = "little") {
         // The byte before the value is the last one of its length word.
         message[start - 1] = ((len as u8 + 1) << 1) | 1;
@@ -433,7 +438,12 @@ fn receive(function: &mut Function, bytes: &mut [u8], len: usize, column: &str) 
     };
     // SAFETY: the buffer holds `len` bytes; the function is the type's own.
     let value = unsafe {
-        pg_sys::ReceiveFunctionCall(&mut function.info, &mut info, function.io_param, function.typmod)
+        pg_sys::ReceiveFunctionCall(
+            &mut function.info,
+            &mut info,
+            function.io_param,
+            function.typmod,
+        )
     };
     if let (Some(byte), Some(lent)) = (bytes.get_mut(len), lent) {
         *byte = lent;

@@ -116,9 +116,11 @@ fn drop_site(
 }
 
 fn report(changes: Vec<merge::Change>) -> TableIterator<'static, DriftRow> {
-    TableIterator::new(changes.into_iter().map(|change| {
-        (change.relation, change.site, change.column, change.what, change.detail)
-    }))
+    TableIterator::new(
+        changes.into_iter().map(|change| {
+            (change.relation, change.site, change.column, change.what, change.detail)
+        }),
+    )
 }
 
 /// The version-1 calling convention.

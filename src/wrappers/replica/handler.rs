@@ -11,8 +11,8 @@ use crate::pg::explain::Explain;
 use crate::pg::list;
 use crate::pg::planner::{self, Planner, Rel};
 use crate::pg::types;
-use pgrx::{PgSqlErrorCode as Code, pg_guard, pg_sys};
 use pgrx::pg_sys::{Datum, Oid};
+use pgrx::{PgSqlErrorCode as Code, pg_guard, pg_sys};
 use std::ffi::{c_int, c_void};
 
 /// The wrapper's callbacks.
@@ -115,7 +115,8 @@ unsafe extern "C-unwind" fn get_foreign_plan(
     unsafe {
         let rel = Rel::new(rel);
         let note = planner::note((*path).fdw_private);
-        let chosen = plan::build(Planner::new(root), rel, &note, planner::clauses(clauses)).or_raise();
+        let chosen =
+            plan::build(Planner::new(root), rel, &note, planner::clauses(clauses)).or_raise();
         let mut exprs = std::ptr::null_mut();
         for node in &chosen.params {
             exprs = list::push(exprs, node.as_ptr());
@@ -277,7 +278,10 @@ unsafe extern "C-unwind" fn exec_foreign_truncate(
 fn read_only(verb: &str, relation: Oid) -> Error {
     Error::new(
         Code::ERRCODE_FEATURE_NOT_SUPPORTED,
-        format!("foreign table {} cannot be {verb}: replica_fdw only reads", types::relation_label(relation)),
+        format!(
+            "foreign table {} cannot be {verb}: replica_fdw only reads",
+            types::relation_label(relation)
+        ),
     )
     .hint("Change the data at its source; here, write to a table of your own.")
 }

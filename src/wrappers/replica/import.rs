@@ -150,7 +150,13 @@ pub fn complete() -> Result<()> {
         for column in &table.columns {
             if let Some(text) = &column.comment {
                 let name = Some(column.name.as_str());
-                sql::execute(&local::comment("FOREIGN TABLE", schema, &table.name, name, Some(text)))?;
+                sql::execute(&local::comment(
+                    "FOREIGN TABLE",
+                    schema,
+                    &table.name,
+                    name,
+                    Some(text),
+                ))?;
             }
         }
         statistics::apply(relation, table, &pending.statistics, &pending.collation);

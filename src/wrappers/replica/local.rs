@@ -34,12 +34,10 @@ pub fn local_type(column: &Column, enums: &LocalEnums) -> LocalType {
         };
     }
     match column.kind {
-        'e' => {
-            match enums.get(&(column.type_schema.clone(), column.type_name.clone())) {
-                Some(local) => same(local.clone()),
-                None => as_text(column),
-            }
-        }
+        'e' => match enums.get(&(column.type_schema.clone(), column.type_name.clone())) {
+            Some(local) => same(local.clone()),
+            None => as_text(column),
+        },
         'b' => match types::by_name(&ident(&column.type_name)) {
             // An extension's type that exists on both sides, such as citext or hstore.
             Some(oid) if types::is_extension_type(oid) => {
@@ -89,8 +87,10 @@ impl Declared {
 
 /// `name 'value', …`
 pub fn options_sql(options: &[(String, String)]) -> String {
-    let list: Vec<String> =
-        options.iter().map(|(name, value)| format!("{} {}", ident(name), quote::literal(value))).collect();
+    let list: Vec<String> = options
+        .iter()
+        .map(|(name, value)| format!("{} {}", ident(name), quote::literal(value)))
+        .collect();
     list.join(", ")
 }
 
@@ -134,7 +134,13 @@ pub fn create_table(
 }
 
 /// COMMENT ON a table (`column` `None`) or a column.
-pub fn comment(kind: &str, schema: &str, name: &str, column: Option<&str>, text: Option<&str>) -> String {
+pub fn comment(
+    kind: &str,
+    schema: &str,
+    name: &str,
+    column: Option<&str>,
+    text: Option<&str>,
+) -> String {
     let table = qualified(schema, name);
     let text = text.map_or_else(|| "NULL".to_owned(), quote::literal);
     match column {

@@ -62,7 +62,9 @@ impl Owner {
                 .map(|(name, _)| name)
                 .chain(["password_required".to_owned()])
                 .collect(),
-            Owner::Table => fixed(&["schema_name", "table_name", "remote_collation", "indexes", "foreign_keys"]),
+            Owner::Table => {
+                fixed(&["schema_name", "table_name", "remote_collation", "indexes", "foreign_keys"])
+            }
             Owner::Column => fixed(&["column_name", "constant", "missing", "remote_type"]),
         }
     }
@@ -129,8 +131,8 @@ fn check_value(option: &RawOption, owner: Owner) -> Result<()> {
             Err(invalid("true or false is needed"))
         }
         "password_required" | "sslcert" | "sslkey" | "passfile" if owner == Owner::Mapping => {
-            let harmless = option.name == "password_required"
-                && parse_bool(&option.value) == Some(true);
+            let harmless =
+                option.name == "password_required" && parse_bool(&option.value) == Some(true);
             // SAFETY: a plain question about the current user.
             if harmless || unsafe { pg_sys::superuser() } {
                 Ok(())
@@ -151,9 +153,8 @@ fn check_value(option: &RawOption, owner: Owner) -> Result<()> {
         "foreign_keys" => keys::parse_foreign_keys(&option.value)
             .map(drop)
             .map_err(|error| invalid(&format!("import writes it, as JSON ({error})"))),
-        "remote_type" => check_type_name(&option.value).map_err(|()| {
-            invalid("a type name as format_type() prints it is needed")
-        }),
+        "remote_type" => check_type_name(&option.value)
+            .map_err(|()| invalid("a type name as format_type() prints it is needed")),
         _ => Ok(()),
     }
 }
@@ -263,9 +264,7 @@ pub struct TableOptions {
 impl TableOptions {
     /// From the catalog.
     pub fn parse(options: &[RawOption]) -> TableOptions {
-        let get = |name: &str| {
-            options.iter().find(|o| o.name == name).map(|o| o.value.clone())
-        };
+        let get = |name: &str| options.iter().find(|o| o.name == name).map(|o| o.value.clone());
         TableOptions {
             schema_name: get("schema_name"),
             table_name: get("table_name"),

@@ -131,9 +131,8 @@ pub fn add_paths(planner: Planner<'_>, rel: Rel<'_>) -> Result<()> {
     }
 
     let mut seen: Vec<Outer<'_>> = Vec::new();
-    let outers = rel.outers(planner, |clause| {
-        Converter::new(planner, &columns).clause(clause.node()).is_ok()
-    });
+    let outers = rel
+        .outers(planner, |clause| Converter::new(planner, &columns).clause(clause.node()).is_ok());
     for outer in outers {
         if seen.contains(&outer) {
             continue;
@@ -149,12 +148,7 @@ pub fn add_paths(planner: Planner<'_>, rel: Rel<'_>) -> Result<()> {
 
 /// Cost of the scan with its rows in the order of `terms`, of which only the first `bound` are wanted
 /// if that is known.
-fn sorted_cost(
-    relation: &Relation,
-    plain: Cost,
-    terms: &[SortTerm],
-    bound: Option<f64>,
-) -> Cost {
+fn sorted_cost(relation: &Relation, plain: Cost, terms: &[SortTerm], bound: Option<f64>) -> Cost {
     let columns: Vec<&str> = terms
         .iter()
         .map_while(|term| match &term.expr {
@@ -210,16 +204,11 @@ pub fn add_final_path(planner: Planner<'_>, table: Rel<'_>, upper: Rel<'_>) -> R
     };
     let all = scan_cost(planner, table, relation, &judged, table.rows());
     let rows = limited_rows(limit.count, limit.offset, all.rows);
-    let plain = if order.is_empty() {
-        all
-    } else {
-        sorted_cost(relation, all, &terms, Some(rows))
-    };
+    let plain = if order.is_empty() { all } else { sorted_cost(relation, all, &terms, Some(rows)) };
     let fraction = if plain.rows > 0.0 { rows / plain.rows } else { 1.0 };
     let total = plain.startup + (plain.total - plain.startup) * fraction;
     // Stopping a scan half-way from here costs a cancel; let the source's own LIMIT win.
-    let cost =
-        Cost { rows, startup: plain.startup * SOURCE_LIMIT, total: total * SOURCE_LIMIT };
+    let cost = Cost { rows, startup: plain.startup * SOURCE_LIMIT, total: total * SOURCE_LIMIT };
     let limited = note(PathNote { sorted: !order.is_empty(), limited: true });
     table.add_final_path(planner, upper, cost, &order, &limited);
     Ok(())
@@ -248,7 +237,8 @@ fn sort_terms<'p>(
         rel.sort_expr(*key, |expr| {
             let mut converter = Converter::new(planner, columns);
             // A sort key is written once, so it must not hold run-time values.
-            let converted = converter.clause(expr.node).ok().filter(|_| converter.params.is_empty());
+            let converted =
+                converter.clause(expr.node).ok().filter(|_| converter.params.is_empty());
             let Some(converted) = converted else { return false };
             let collation = converter.sort_collation(expr.node.result_collation());
             let same = expr.node.result_collation() == key.collation();
@@ -365,7 +355,10 @@ pub fn build<'p>(
         .iter()
         .filter(|column| {
             remote.iter().any(|r| r.number == column.number)
-                || conditions.iter().chain(order.iter().map(|t| &t.expr)).any(|e| e.mentions(column_name(column)))
+                || conditions
+                    .iter()
+                    .chain(order.iter().map(|t| &t.expr))
+                    .any(|e| e.mentions(column_name(column)))
         })
         .collect();
     let sql = Select {

@@ -1,6 +1,8 @@
-//! The connections of this session, by user mapping.
+//! The connections of this session, by user mapping, apart for roles that have to use a password and
+//! roles that do not.
 
 use super::connection::Connection;
+use super::options::MappingOptions;
 use super::transaction;
 use crate::pg::catalog;
 use pgrx::pg_sys::{self, Oid};
@@ -10,23 +12,31 @@ use std::rc::Rc;
 
 thread_local! {
     // A backend is one thread; nothing else ever touches this.
-    static CONNECTIONS: RefCell<BTreeMap<u32, Rc<Connection>>> = const { RefCell::new(BTreeMap::new()) };
+    static CONNECTIONS: RefCell<BTreeMap<(u32, bool), Rc<Connection>>> =
+        const { RefCell::new(BTreeMap::new()) };
 }
 
 /// The connection `user` has to `server`, opened when it is first used.
 pub fn connection(server: Oid, user: Oid) -> Rc<Connection> {
     transaction::install();
     let mapping = catalog::mapping(user, server);
-    let key = mapping.oid.to_u32();
+    let trusted = is_trusted(user, &MappingOptions::parse(&mapping.options));
+    let key = (mapping.oid.to_u32(), trusted);
     let known = CONNECTIONS.with_borrow(|all| all.get(&key).cloned());
     match known {
         Some(known) if known.in_transaction() || !known.stale.get() => known,
         _ => {
-            let new = Rc::new(Connection::new(catalog::server(server), mapping, user));
+            let new = Rc::new(Connection::new(catalog::server(server), mapping, trusted));
             CONNECTIONS.with_borrow_mut(|all| all.insert(key, Rc::clone(&new)));
             new
         }
     }
+}
+
+/// Whether a role may connect without proving a password of the mapping.
+pub fn is_trusted(user: Oid, mapping: &MappingOptions) -> bool {
+    // SAFETY: a plain question about a role.
+    !mapping.password_required || unsafe { pg_sys::superuser_arg(user) }
 }
 
 /// All of them.

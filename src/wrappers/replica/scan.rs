@@ -78,8 +78,9 @@ pub struct Scan {
 impl Scan {
     /// BeginForeignScan: prepares without connecting.
     pub fn begin(node: ScanNode<'_>) -> Result<Scan> {
-        let plan = ScanPlan::from_text(&node.plan_text())
-            .map_err(|error| Error::bug(format!("the plan of a foreign scan is damaged: {error}")))?;
+        let plan = ScanPlan::from_text(&node.plan_text()).map_err(|error| {
+            Error::bug(format!("the plan of a foreign scan is damaged: {error}"))
+        })?;
         Ok(Scan {
             params: node.params(),
             rows: RowReader::new(node.width(), &plan.fetched, &plan.constants),
@@ -123,9 +124,10 @@ impl Scan {
             }
         };
         let values = node.evaluate(&self.params);
-        let sql = self.plan.sql.fill(|index| {
-            values.get(index).cloned().unwrap_or_else(|| "NULL".to_owned())
-        });
+        let sql = self
+            .plan
+            .sql
+            .fill(|index| values.get(index).cloned().unwrap_or_else(|| "NULL".to_owned()));
         let stream = Stream::open(
             &connection,
             Request {

@@ -57,17 +57,24 @@ pub enum Failure {
 pub type Exchange<T> = std::result::Result<T, Failure>;
 
 impl Session {
-    /// Connects as `user`'s mapping says and pins what the session there must be like.
+    /// Connects as the mapping says and pins what the session there must be like. Unless `trusted`, the
+    /// source has to ask for the mapping's password.
     pub fn open(
         server: &Server,
         mapping: &Mapping,
-        user: pg_sys::Oid,
+        trusted: bool,
         timezone: &str,
     ) -> Result<Session> {
+        // SAFETY: a plain question.
+        if unsafe { pg_sys::GetDatabaseEncoding() } != pg_sys::pg_enc::PG_UTF8 as i32 {
+            return Err(Error::new(
+                Code::ERRCODE_FEATURE_NOT_SUPPORTED,
+                "replica_fdw needs a database with the encoding UTF8",
+            )
+            .hint("CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0."));
+        }
         let options = ServerOptions::parse(&server.options);
         let mapping = MappingOptions::parse(&mapping.options);
-        // SAFETY: plain questions about roles.
-        let trusted = unsafe { pg_sys::superuser_arg(user) } || !mapping.password_required;
         if !trusted && !mapping.has_password {
             return Err(password_required(&server.name));
         }

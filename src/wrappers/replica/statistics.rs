@@ -106,7 +106,11 @@ fn merge_column(name: &str, parts: &[Part<'_>], total: f64) -> Local {
     }
     out.null_fraction = (nulls / total) as f32;
     out.width = (widths / total).round() as i32;
-    out.distinct = if distinct > 0.1 * total { -((distinct / total) as f32).min(1.0) } else { distinct as f32 };
+    out.distinct = if distinct > 0.1 * total {
+        -((distinct / total) as f32).min(1.0)
+    } else {
+        distinct as f32
+    };
     if !common.is_empty() {
         let mut common: Vec<(String, f64)> = common.into_iter().collect();
         common.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));

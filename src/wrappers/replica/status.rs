@@ -1,6 +1,7 @@
 //! `warehouse.replica_status()`: how every source is, asked of all of them at once.
 
 use super::options::{MappingOptions, ServerOptions};
+use super::registry::is_trusted;
 use super::session::{keywords, remote_error};
 use crate::pg::catalog;
 use crate::pg::libpq::{Conn, ConnectPoll, Status as ResultStatus};
@@ -65,11 +66,8 @@ pub fn ask(servers: &[Oid]) -> Vec<Status> {
                 Some((q.conn.as_ref()?.socket()?, what))
             })
             .collect();
-        let next = questions
-            .iter()
-            .filter(|q| !matches!(q.phase, Phase::Done))
-            .map(|q| q.deadline)
-            .min();
+        let next =
+            questions.iter().filter(|q| !matches!(q.phase, Phase::Done)).map(|q| q.deadline).min();
         let Some(next) = next else { break };
         wait::any(&waiting, next.saturating_duration_since(Instant::now()));
         for question in &mut questions {
@@ -95,9 +93,7 @@ fn begin(server: Oid, user: Oid) -> Question {
         return question;
     };
     let mapping = MappingOptions::parse(&mapping.options);
-    // SAFETY: a plain question.
-    let trusted = unsafe { pg_sys::superuser_arg(user) } || !mapping.password_required;
-    if !trusted && !mapping.has_password {
+    if !is_trusted(user, &mapping) && !mapping.has_password {
         question.status.error = Some("a password is required in the user mapping".to_owned());
         return question;
     }
@@ -117,7 +113,9 @@ impl Question {
         let Some(conn) = &self.conn else { return };
         let failure = match self.phase {
             Phase::Done => return,
-            _ if Instant::now() >= self.deadline => Some("no answer within connect_timeout".to_owned()),
+            _ if Instant::now() >= self.deadline => {
+                Some("no answer within connect_timeout".to_owned())
+            }
             Phase::Connecting(what) => {
                 let ready = conn.socket().is_none_or(|fd| wait::is_ready(fd, what));
                 match ready.then(|| conn.poll()) {
@@ -149,7 +147,8 @@ impl Question {
                             let status = &mut self.status;
                             status.reachable = true;
                             status.in_recovery = result.text(0, 0).map(|text| text == "true");
-                            status.replay_lag = result.text(0, 1).and_then(|text| text.parse().ok());
+                            status.replay_lag =
+                                result.text(0, 1).and_then(|text| text.parse().ok());
                             status.version = result.text(0, 2).map(str::to_owned);
                             status.latency = Some(self.began.elapsed().as_secs_f64() * 1000.0);
                             self.phase = Phase::Done;

@@ -156,27 +156,25 @@ impl Stream {
         let mut probed = !verify;
         let mut copying = false;
         let mut batch = None;
-        let savepoint = connection.begin_read(&body, |session, result| {
-            match result.status() {
-                Status::CopyOut => {
-                    copying = true;
-                    check_collation(session, request, connection)?;
-                    Ok(true)
-                }
-                Status::Rows if !probed && probe.learn_types(session, &result) => Ok(false),
-                Status::Rows if !probed => {
-                    check_collation(session, request, connection)?;
-                    probe.check(session, &result)?;
-                    connection.set_verified(&probe.sql);
-                    probed = true;
-                    Ok(false)
-                }
-                Status::Rows => {
-                    batch = Some(result);
-                    Ok(false)
-                }
-                _ => Ok(false),
+        let savepoint = connection.begin_read(&body, |session, result| match result.status() {
+            Status::CopyOut => {
+                copying = true;
+                check_collation(session, request, connection)?;
+                Ok(true)
             }
+            Status::Rows if !probed && probe.learn_types(session, &result) => Ok(false),
+            Status::Rows if !probed => {
+                check_collation(session, request, connection)?;
+                probe.check(session, &result)?;
+                connection.set_verified(&probe.sql);
+                probed = true;
+                Ok(false)
+            }
+            Status::Rows => {
+                batch = Some(result);
+                Ok(false)
+            }
+            _ => Ok(false),
         })?;
         self.stats.waiting += self.began.elapsed();
         self.savepoint = savepoint;
@@ -392,10 +390,7 @@ impl Stream {
 }
 
 /// The results behind the data of a COPY say whether it ended well.
-fn end_of_copy(
-    session: &Session,
-    server: &str,
-) -> std::result::Result<Option<Buffer>, Failure> {
+fn end_of_copy(session: &Session, server: &str) -> std::result::Result<Option<Buffer>, Failure> {
     let mut failure = None;
     while let Some(result) = session.next_result(None)? {
         if result.status() == Status::Error {
@@ -412,7 +407,10 @@ fn check_collation(session: &Session, request: &Request, connection: &Connection
     match &request.collation {
         Some(expected) if *expected != session.collation => Err(Error::new(
             Code::ERRCODE_FDW_ERROR,
-            format!("server \"{}\" collates text in another way than at import", connection.server.name),
+            format!(
+                "server \"{}\" collates text in another way than at import",
+                connection.server.name
+            ),
         )
         .hint("Run warehouse.merge_schema() again, or IMPORT FOREIGN SCHEMA anew.")),
         _ => Ok(()),

@@ -50,9 +50,14 @@ pub fn table(
                     .saying("kept; warehouse.drop_site() takes it out"),
             );
         } else if !parts.iter().any(|part| part.source.site == site) {
-            execute(&format!("DROP FOREIGN TABLE {}", qualified(&partition.schema, &partition.name)))?;
+            execute(&format!(
+                "DROP FOREIGN TABLE {}",
+                qualified(&partition.schema, &partition.name)
+            ))?;
             report.push(
-                Change::new(name, "dropped site").at(site).saying("the table is gone at the source"),
+                Change::new(name, "dropped site")
+                    .at(site)
+                    .saying("the table is gone at the source"),
             );
         }
     }
@@ -157,9 +162,10 @@ fn update_columns(
                     ident(&present.name)
                 ))?;
             }
-            let already = found.partitions.iter().all(|p| {
-                p.columns.get(&present.name).is_some_and(|o| o.contains_key("missing"))
-            });
+            let already = found
+                .partitions
+                .iter()
+                .all(|p| p.columns.get(&present.name).is_some_and(|o| o.contains_key("missing")));
             if !already {
                 report.push(
                     Change::new(name, "column gone")
@@ -216,7 +222,8 @@ fn site(
 ) -> Result<()> {
     let site = &part.source.site;
     let columns = declared(request, parent, part);
-    let options = local::table_options(&part.source.schema_name, part.table, &part.source.collation);
+    let options =
+        local::table_options(&part.source.schema_name, part.table, &part.source.collation);
     let schema = sites_schema(&request.local_schema);
     let mut present = parent.partitions.iter().find(|p| p.site.as_deref() == Some(site));
     if let Some(partition) = present
@@ -383,10 +390,9 @@ pub fn vanished_tables(
     for name in current::merged_tables(&request.local_schema)? {
         let wanted = request.tables.as_ref().is_none_or(|tables| tables.contains(&name));
         if wanted && desired::parts(sources, &name).is_empty() {
-            report.push(
-                Change::new(&name, "table gone")
-                    .saying("no source has it any more: kept, and reading it fails; drop it if nobody needs it"),
-            );
+            report.push(Change::new(&name, "table gone").saying(
+                "no source has it any more: kept, and reading it fails; drop it if nobody needs it",
+            ));
         }
     }
     Ok(())

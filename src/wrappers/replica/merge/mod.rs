@@ -104,8 +104,7 @@ impl Request {
         site_column: &str,
         tables: Option<Vec<String>>,
     ) -> Result<Request> {
-        const SHAPE: &str =
-            r#"sources is a list such as [{"server": "shop_main", "schema": "public", "site": "shop"}, …]."#;
+        const SHAPE: &str = r#"sources is a list such as [{"server": "shop_main", "schema": "public", "site": "shop"}, …]."#;
         let sources: Vec<SourceName> = serde_json::from_value(sources)
             .map_err(|error| invalid(format!("sources cannot be read: {error}")).hint(SHAPE))?;
         if sources.is_empty() {
@@ -218,7 +217,9 @@ fn make_enums(request: &Request, sources: &mut [Source], report: &mut Vec<Change
             let (local, changes) = enums::ensure(&request.local_schema, found)?;
             for change in changes {
                 report.push(match change {
-                    enums::Change::Created => Change::new(&found.name, "created type").at(&source.site),
+                    enums::Change::Created => {
+                        Change::new(&found.name, "created type").at(&source.site)
+                    }
                     enums::Change::Added(label) => {
                         Change::new(&found.name, "added label").at(&source.site).saying(label)
                     }
