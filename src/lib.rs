@@ -4,6 +4,8 @@ pgrx::pg_module_magic!();
 
 mod pg;
 mod settings;
+#[cfg(any(test, feature = "pg_test"))]
+mod tests;
 mod wrappers;
 
 pgrx::extension_sql_file!("../sql/bootstrap.sql", name = "bootstrap", bootstrap);
@@ -15,3 +17,6 @@ pgrx::extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 pub extern "C-unwind" fn _PG_init() {
     settings::define();
 }
+
+#[cfg(test)]
+pub use tests::pg_test;

@@ -3,7 +3,6 @@
 use super::{handler, import, merge, registry, status};
 use crate::pg::catalog;
 use crate::pg::error::OrRaise;
-use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::{JsonB, pg_sys};
 
@@ -36,9 +35,9 @@ fn replica_connections() -> TableIterator<
 /// Closes this session's connections to a server, or to all; returns how many. Those that the running
 /// transaction uses stay open.
 #[pg_extern(volatile, parallel_restricted)]
-fn disconnect(server: default!(Option<&str>, "NULL")) -> std::result::Result<i32, ErrorReport> {
-    let server = server.map(catalog::server_by_name).transpose()?;
-    Ok(registry::disconnect(server.map(|server| server.oid)) as i32)
+fn disconnect(server: default!(Option<&str>, "NULL")) -> i32 {
+    let server = server.map(|name| catalog::server_by_name(name).or_raise());
+    registry::disconnect(server.map(|server| server.oid)) as i32
 }
 
 /// How every source is, asked of all of them at once.
@@ -76,21 +75,18 @@ fn merge_schema(
     sources: JsonB,
     site_column: default!(&str, "'site'"),
     tables: default!(Option<Vec<String>>, "NULL"),
-) -> std::result::Result<
-    TableIterator<
-        'static,
-        (
-            name!(relation, String),
-            name!(site, Option<String>),
-            name!(column_name, Option<String>),
-            name!(change, String),
-            name!(detail, Option<String>),
-        ),
-    >,
-    ErrorReport,
+) -> TableIterator<
+    'static,
+    (
+        name!(relation, String),
+        name!(site, Option<String>),
+        name!(column_name, Option<String>),
+        name!(change, String),
+        name!(detail, Option<String>),
+    ),
 > {
-    let request = merge::Request::new(local_schema, sources.0, site_column, tables)?;
-    Ok(report(merge::run(&request)?))
+    let request = merge::Request::new(local_schema, sources.0, site_column, tables).or_raise();
+    report(merge::run(&request).or_raise())
 }
 
 /// Takes a site out of the merged tables of a schema.
@@ -99,20 +95,17 @@ fn merge_schema(
 fn drop_site(
     local_schema: &str,
     site: &str,
-) -> std::result::Result<
-    TableIterator<
-        'static,
-        (
-            name!(relation, String),
-            name!(site, Option<String>),
-            name!(column_name, Option<String>),
-            name!(change, String),
-            name!(detail, Option<String>),
-        ),
-    >,
-    ErrorReport,
+) -> TableIterator<
+    'static,
+    (
+        name!(relation, String),
+        name!(site, Option<String>),
+        name!(column_name, Option<String>),
+        name!(change, String),
+        name!(detail, Option<String>),
+    ),
 > {
-    Ok(report(merge::drop_site(local_schema, site)?))
+    report(merge::drop_site(local_schema, site).or_raise())
 }
 
 fn report(changes: Vec<merge::Change>) -> TableIterator<'static, DriftRow> {

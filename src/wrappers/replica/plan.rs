@@ -215,9 +215,8 @@ pub fn add_final_path(planner: Planner<'_>, table: Rel<'_>, upper: Rel<'_>) -> R
 }
 
 fn limited_rows(count: Option<Node<'_>>, offset: Option<Node<'_>>, rows: f64) -> f64 {
-    let value = |node: Option<Node<'_>>, unknown: f64| match node {
-        None => None,
-        Some(node) => Some(node.constant_int8().map_or(unknown, |v| v as f64)),
+    let value = |node: Option<Node<'_>>, unknown: f64| {
+        node.map(|node| node.constant_int8().map_or(unknown, |v| v as f64))
     };
     let skipped = value(offset, rows * 0.1).unwrap_or(0.0);
     let left = (rows - skipped).max(1.0);

@@ -1,0 +1,166 @@
+//! Shows the product: three production clusters with hot standbys, a warehouse that knows the
+//! standbys alone, and an analyst's question over all four sites.
+//!
+//! `demo [keep]`: with `keep` everything is left running. Called by `scripts/demo`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use warehouse_tests::sites::{ANALYST, ANALYST_PASSWORD, SITES, Sites, demo_file};
+use warehouse_tests::{Cluster, RunDir};
+
+/// How many people a site has, more or less.
+const USERS: u32 = 20_000;
+
+/// The database of the warehouse.
+const DATABASE: &str = "warehouse";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("demo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let keep = match std::env::args().nth(1).as_deref() {
+        None => false,
+        Some("keep") => true,
+        Some(word) => bail!("unknown word {word}"),
+    };
+    if keep {
+        RunDir::detach();
+    }
+    heading("Four sites on three production clusters, each with a hot standby");
+    let start = Instant::now();
+    let warehouse = Cluster::builder("warehouse").preload("warehouse");
+    let sites = Sites::start(USERS, warehouse, &|line| println!("{line}"))?;
+    println!(
+        "filled and replicated in {:.1} s",
+        start.elapsed().as_secs_f32()
+    );
+    sites
+        .warehouse
+        .execute("postgres", &format!("CREATE DATABASE {DATABASE}"))?;
+
+    show(
+        &sites,
+        "01-servers.sql",
+        "The warehouse learns where the standbys are",
+        false,
+    )?;
+    show(
+        &sites,
+        "02-merge.sql",
+        "Four sites become one table each",
+        false,
+    )?;
+    show(&sites, "02b-grants.sql", "An analyst may read", false)?;
+    show(
+        &sites,
+        "03-question.sql",
+        "An analyst's question, live at the standbys",
+        true,
+    )?;
+    let before = this_week(&sites)?;
+    heading("Meanwhile, at the production cluster of miacademy");
+    new_student(&sites)?;
+    show(&sites, "04-live.sql", "The same question again", true)?;
+    let after = this_week(&sites)?;
+    ensure!(
+        after == before + 1,
+        "students of miacademy this week: {before} before, {after} after; expected one more"
+    );
+
+    heading("What you have seen");
+    println!(
+        "Four sites, read live from their standbys, as one table each; people, payments and logins\n\
+         joined across databases and servers in plain SQL. Nothing was copied. The student who\n\
+         joined a moment ago counted at once: miacademy had {before} this week, now {after}."
+    );
+    if keep {
+        RunDir::keep();
+        println!(
+            "\nStill running. Look around as the analyst:\n\n  \
+             PGPASSWORD='{ANALYST_PASSWORD}' psql -h {} -p {} -U {ANALYST} {DATABASE}\n\n\
+             and when you have seen enough: make demo-down",
+            sites.warehouse.host(),
+            sites.warehouse.port()
+        );
+    }
+    Ok(())
+}
+
+fn heading(text: &str) {
+    println!("\n=== {text}\n");
+}
+
+fn script(name: &str) -> PathBuf {
+    demo_file(&format!("warehouse/{name}"))
+}
+
+/// Runs a script of the warehouse for all to see.
+fn show(sites: &Sites, file: &str, title: &str, as_analyst: bool) -> Result<()> {
+    heading(&format!("{title}   (demo/warehouse/{file})"));
+    let mut psql = sites
+        .warehouse_psql(DATABASE)
+        .arg("--echo-all")
+        .arg("--pset=footer=off");
+    if as_analyst {
+        psql = psql.user(ANALYST, ANALYST_PASSWORD);
+    }
+    let start = Instant::now();
+    psql.show(&script(file))?;
+    println!("-- {} ms", start.elapsed().as_millis());
+    Ok(())
+}
+
+/// How many students of miacademy the question counts for this week.
+fn this_week(sites: &Sites) -> Result<i64> {
+    let answer = sites
+        .warehouse_psql(DATABASE)
+        .user(ANALYST, ANALYST_PASSWORD)
+        .arg("--no-align")
+        .arg("--tuples-only")
+        .var("weeks", "1")
+        .file(&script("03-question.sql"))?
+        .ok()?;
+    match answer.trim().split('|').nth(1) {
+        Some(count) => count.parse().context("the question's answer"),
+        // Nobody has joined yet since this week began.
+        None => Ok(0),
+    }
+}
+
+/// A student joins at a production cluster, pays and logs in; the standby follows.
+fn new_student(sites: &Sites) -> Result<()> {
+    let site = &SITES[0];
+    let production = sites.production(site)?;
+    let psql = |database| {
+        production
+            .primary
+            .psql(database)
+            .arg("--quiet")
+            .var("schema", site.schema)
+    };
+    let id = psql(site.main_database)
+        .file(&demo_file("production/new-student.sql"))?
+        .ok()?;
+    let id = id.trim();
+    psql(site.writemostly_database)
+        .var("user_id", id)
+        .file(&demo_file("production/new-login.sql"))?
+        .ok()?;
+    let start = Instant::now();
+    production.standby.wait_for_replay()?;
+    println!(
+        "a student joined (users.id {id}), paid and logged in; the standby followed within {} ms",
+        start.elapsed().as_millis()
+    );
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! Network faults on demand: a host that never answers, and a proxy that delays, stalls, cuts or
+//! refuses. Both listen on a loopback port and are gone, threads and all, when dropped.
+
+mod proxy;
+mod silent;
+
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+pub use proxy::{Mode, Proxy};
+pub use silent::SilentHost;
+
+use crate::cluster::free_port;
+
+/// How often a waiting thread looks whether it has to end or to behave differently.
+const TICK: Duration = Duration::from_millis(10);
+
+/// How often another port is tried when the one found free was taken meanwhile.
+const PORT_ATTEMPTS: usize = 5;
+
+fn listen() -> Result<TcpListener> {
+    let mut attempt = 1;
+    loop {
+        match TcpListener::bind(("127.0.0.1", free_port()?)) {
+            Ok(listener) => return Ok(listener),
+            Err(error) if attempt == PORT_ATTEMPTS => return Err(error).context("cannot listen"),
+            Err(_) => attempt += 1,
+        }
+    }
+}
+
+/// Waits up to one [`TICK`] for somebody to connect.
+fn accept(listener: &TcpListener) -> io::Result<Option<TcpStream>> {
+    let mut waiting = libc::pollfd {
+        fd: listener.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one valid pollfd, of a descriptor that is open as long as `listener`.
+    let ready = unsafe { libc::poll(&raw mut waiting, 1, TICK.as_millis() as i32) };
+    if ready <= 0 {
+        return Ok(None);
+    }
+    listener.accept().map(|(stream, _)| Some(stream))
+}

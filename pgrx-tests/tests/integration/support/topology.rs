@@ -1,0 +1,59 @@
+//! The company of the demo, in small: four sites, three production clusters, three standbys.
+
+use anyhow::Result;
+use postgres::Client;
+use warehouse_tests::Cluster;
+use warehouse_tests::sites::{Sites, demo_file};
+
+use super::Shared;
+
+/// How many people a site has here, more or less.
+const USERS: u32 = 500;
+
+/// A test's own warehouse database, next to production data that all tests share. It is told about
+/// the sites by the scripts of the demo.
+pub struct Topology {
+    /// The clusters, shared with other tests. What a test writes at a primary goes into a schema of
+    /// its own.
+    pub sites: &'static Sites,
+    /// The name of the warehouse database.
+    pub database: String,
+}
+
+impl Topology {
+    /// A new warehouse database, whose name begins with `test`, with the extension, the six servers
+    /// and their user mappings.
+    pub fn new(test: &str) -> Result<Topology> {
+        static SHARED: Shared<Sites> = Shared::new();
+        let sites = SHARED.get(|| {
+            let warehouse = Cluster::builder("warehouse").preload("warehouse");
+            Sites::start(USERS, warehouse, &|_| {})
+        })?;
+        let topology = Topology {
+            sites,
+            database: sites.warehouse.create_database(test)?,
+        };
+        topology.run("01-servers.sql")?;
+        Ok(topology)
+    }
+
+    /// Runs a script of `demo/warehouse` in the warehouse database, as its superuser, and returns
+    /// what psql printed.
+    pub fn run(&self, script: &str) -> Result<String> {
+        self.sites
+            .warehouse_psql(&self.database)
+            .file(&demo_file(&format!("warehouse/{script}")))?
+            .ok()
+    }
+
+    /// Merges the four sites and grants the analyst what the demo grants.
+    pub fn merge(&self) -> Result<()> {
+        self.run("02-merge.sql")?;
+        self.run("02b-grants.sql").map(|_| ())
+    }
+
+    /// Connects to the warehouse database as its superuser.
+    pub fn warehouse(&self) -> Result<Client> {
+        self.sites.warehouse.connect(&self.database)
+    }
+}
