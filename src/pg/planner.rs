@@ -130,8 +130,9 @@ impl<'p> Planner<'p> {
         (bound > 0.0).then_some(bound)
     }
 
-    /// The fraction of rows that satisfies all of the clauses.
-    pub fn selectivity(self, clauses: &[Clause<'p>]) -> f64 {
+    /// The fraction of the relation's rows that satisfies all of the clauses, where columns of other
+    /// relations count as values.
+    pub fn selectivity(self, rel: Rel<'p>, clauses: &[Clause<'p>]) -> f64 {
         if clauses.is_empty() {
             return 1.0;
         }
@@ -145,7 +146,7 @@ impl<'p> Planner<'p> {
             pg_sys::clauselist_selectivity(
                 self.0,
                 conditions,
-                0,
+                rel.relid() as i32,
                 pg_sys::JoinType::JOIN_INNER,
                 std::ptr::null_mut(),
             )

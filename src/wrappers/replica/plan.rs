@@ -92,7 +92,7 @@ fn scan_cost<'p>(
         .iter()
         .filter_map(|(clause, expr)| {
             let (column, kind) = bound(expr)?;
-            Some((column.to_owned(), kind, planner.selectivity(&[*clause])))
+            Some((column.to_owned(), kind, planner.selectivity(rel, &[*clause])))
         })
         .collect();
     let access = cost::access(Ask {
@@ -105,7 +105,7 @@ fn scan_cost<'p>(
     let received = if judged.local.is_empty() {
         rows
     } else {
-        (rel.tuples() * planner.selectivity(&remote)).max(rows)
+        (rel.tuples() * planner.selectivity(rel, &remote)).max(rows)
     };
     let startup = relation.options.startup_cost;
     let per_row = relation.options.tuple_cost + rel.condition_cost(planner, &judged.local);
