@@ -1,7 +1,7 @@
 -- Comments and rights of the functions that the library defines. Runs last.
 
 COMMENT ON FUNCTION warehouse.replica_connections() IS
-  'The connections of this session to sources: server, role of the user mapping (NULL for PUBLIC), process and version there, whether a transaction is open, seconds since it was opened.';
+  'The connections of this session to sources: server, role of the user mapping (NULL for that of PUBLIC), process and version there, whether a transaction is open, seconds since it was opened.';
 COMMENT ON FUNCTION warehouse.disconnect(text) IS
   'Closes this session''s idle connections to a server, or to all with NULL; returns how many.';
 COMMENT ON FUNCTION warehouse.replica_status() IS

@@ -15,7 +15,11 @@ pgrx::extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 /// Called when the library is loaded, by `shared_preload_libraries` or by the first function call.
 #[pgrx::pg_guard]
 pub extern "C-unwind" fn _PG_init() {
+    // A backtrace would be appended to the DETAIL of every error and cost half a second.
+    // SAFETY: a backend has one thread while it loads a library.
+    unsafe { std::env::remove_var("RUST_BACKTRACE") };
     settings::define();
+    wrappers::replica::partitionwise::install();
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
+static PARTITIONWISE: GucSetting<bool> = GucSetting::<bool>::new(true);
 static REPLICA_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(600);
 
 /// Defines them; called by `_PG_init`.
@@ -17,8 +18,22 @@ pub fn define() {
         GucContext::Userset,
         GucFlags::default(),
     );
+    GucRegistry::define_bool_guc(
+        c"warehouse.partitionwise",
+        c"Plans joins and aggregates of merged tables site by site.",
+        c"While a query over a merged table is planned, enable_partitionwise_join and \
+          enable_partitionwise_aggregate count as on.",
+        &PARTITIONWISE,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
     // SAFETY: called from _PG_init with a static prefix.
     unsafe { pgrx::pg_sys::MarkGUCPrefixReserved(c"warehouse".as_ptr()) };
+}
+
+/// `warehouse.partitionwise`.
+pub fn partitionwise() -> bool {
+    PARTITIONWISE.get()
 }
 
 /// `warehouse.replica_idle_timeout` in milliseconds.

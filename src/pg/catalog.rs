@@ -77,27 +77,39 @@ pub fn server_by_name(name: &str) -> Result<Server> {
     if found == Oid::INVALID { Err(missing()) } else { Ok(server(found)) }
 }
 
-/// A user mapping.
+/// A user mapping of one role or of PUBLIC.
 #[derive(Debug, Clone)]
 pub struct Mapping {
     /// Its OID: the key of a connection.
     pub oid: Oid,
-    /// The role it is for (invalid for PUBLIC).
+    /// The role it is for; invalid for PUBLIC.
     pub user: Oid,
     /// Its options, secrets among them.
     pub options: Vec<RawOption>,
 }
 
-/// The mapping `user` has on `server`: its own or PUBLIC's. Raises when there is neither.
-pub fn mapping(user: Oid, server: Oid) -> Mapping {
-    // SAFETY: GetUserMapping raises when there is none; everything is copied.
+/// The mapping `user` has on `server`, its own or PUBLIC's; `None` where there is neither.
+pub fn mapping(user: Oid, server: Oid) -> Option<Mapping> {
+    // SAFETY: plain lookups whose tuple is released at once; GetUserMapping finds what they found.
     unsafe {
+        let owner = [user, Oid::INVALID].into_iter().find(|user| {
+            let tuple = pg_sys::SearchSysCache2(
+                pg_sys::SysCacheIdentifier::USERMAPPINGUSERSERVER as i32,
+                (*user).into(),
+                server.into(),
+            );
+            let found = !tuple.is_null();
+            if found {
+                pg_sys::ReleaseSysCache(tuple);
+            }
+            found
+        })?;
         let mapping = pg_sys::GetUserMapping(user, server);
-        Mapping {
+        Some(Mapping {
             oid: (*mapping).umid,
-            user: (*mapping).userid,
+            user: owner,
             options: raw_options((*mapping).options),
-        }
+        })
     }
 }
 
@@ -260,26 +272,6 @@ pub unsafe fn descriptor_width(desc: pg_sys::TupleDesc) -> usize {
     unsafe { (*desc).natts as usize }
 }
 
-/// As [`mapping`], `None` where there is neither.
-pub fn mapping_if_any(user: Oid, server: Oid) -> Option<Mapping> {
-    // SAFETY: plain lookups whose tuple is released at once.
-    let exists = unsafe {
-        [user, Oid::INVALID].into_iter().any(|user| {
-            let tuple = pg_sys::SearchSysCache2(
-                pg_sys::SysCacheIdentifier::USERMAPPINGUSERSERVER as i32,
-                user.into(),
-                server.into(),
-            );
-            let found = !tuple.is_null();
-            if found {
-                pg_sys::ReleaseSysCache(tuple);
-            }
-            found
-        })
-    };
-    exists.then(|| mapping(user, server))
-}
-
 /// The name of a role, `None` for PUBLIC.
 pub fn role_name(role: Oid) -> Option<String> {
     if role == Oid::INVALID {
@@ -307,4 +299,31 @@ pub fn schema_exists(name: &str) -> bool {
     let Ok(name) = CString::new(name) else { return false };
     // SAFETY: NUL-terminated name; missing is allowed.
     unsafe { pg_sys::get_namespace_oid(name.as_ptr(), true) != Oid::INVALID }
+}
+
+/// Whether the current role owns a relation, or may act as its owner.
+pub fn owns_relation(relation: Oid) -> bool {
+    // SAFETY: plain questions.
+    unsafe { pg_sys::pg_class_ownercheck(relation, pg_sys::GetUserId()) }
+}
+
+/// Whether a partitioned table has a partition that is a foreign table of this wrapper.
+pub fn has_foreign_partition(table: Oid, wrapper: &str) -> bool {
+    // SAFETY: plain lookups; the query that is being planned holds a lock on the table.
+    unsafe {
+        let opened = pg_sys::RelationIdGetRelation(table);
+        if opened.is_null() {
+            return false;
+        }
+        let parts = pg_sys::RelationGetPartitionDesc(opened, true);
+        let found = (0..(*parts).nparts as usize).map(|i| *(*parts).oids.add(i)).any(|child| {
+            pg_sys::get_rel_relkind(child) as u8 == pg_sys::RELKIND_FOREIGN_TABLE && {
+                let server = pg_sys::GetForeignServer(pg_sys::GetForeignServerIdByRelId(child));
+                let found = pg_sys::GetForeignDataWrapper((*server).fdwid);
+                borrowed((*found).fdwname) == wrapper
+            }
+        });
+        pg_sys::RelationClose(opened);
+        found
+    }
 }

@@ -1,5 +1,6 @@
 //! Values in their text form, the same on both sides whatever the session has set.
 
+use super::guc::Level;
 use super::sql::owned;
 use pgrx::pg_sys::{self, Datum, Oid};
 use std::ffi::CStr;
@@ -7,43 +8,17 @@ use std::ffi::CStr;
 /// While it lives, values are written with ISO dates, Postgres intervals and exact floats, as the
 /// session at the source reads them.
 #[derive(Debug)]
-pub struct TransmissionModes(i32);
+pub struct TransmissionModes(#[allow(dead_code)] Level);
 
 impl TransmissionModes {
     /// Sets the modes for as long as the value lives. An ERROR restores them with its transaction.
     pub fn enter() -> TransmissionModes {
-        // SAFETY: plain GUC calls; the level is left on drop.
-        let level = unsafe { pg_sys::NewGUCNestLevel() };
-        set(c"datestyle", c"ISO");
-        set(c"intervalstyle", c"postgres");
-        set(c"extra_float_digits", c"3");
-        set(c"search_path", c"pg_catalog");
+        let level = Level::enter();
+        level.set(c"datestyle", c"ISO");
+        level.set(c"intervalstyle", c"postgres");
+        level.set(c"extra_float_digits", c"3");
+        level.set(c"search_path", c"pg_catalog");
         TransmissionModes(level)
-    }
-}
-
-fn set(name: &CStr, value: &CStr) {
-    // SAFETY: static strings; GUC_ACTION_SAVE undoes it at the end of the nest level.
-    unsafe {
-        pg_sys::set_config_option(
-            name.as_ptr(),
-            value.as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
-    }
-}
-
-impl Drop for TransmissionModes {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            // SAFETY: the level was opened by `enter`.
-            unsafe { pg_sys::AtEOXact_GUC(true, self.0) }
-        }
     }
 }
 

@@ -8,6 +8,8 @@ pub mod datum;
 pub mod error;
 pub mod executor;
 pub mod explain;
+pub mod guc;
+pub mod hook;
 pub mod keywords;
 pub mod libpq;
 pub mod list;

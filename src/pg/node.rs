@@ -113,9 +113,44 @@ pub enum Kind<'a> {
         arg: Node<'a>,
         collation: Oid,
     },
+    Aggregate(Aggregate<'a>),
     SqlValueFunction,
     SubQuery,
     Other(&'static str),
+}
+
+/// An aggregate call. Fields are named as in Aggref.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Aggregate<'a> {
+    pub aggfnoid: Oid,
+    pub transtype: Oid,
+    pub argtypes: Vec<Oid>,
+    pub inputcollid: Oid,
+    pub direct: Vec<Node<'a>>,
+    /// The aggregated arguments.
+    pub args: Vec<Node<'a>>,
+    /// The keys of ORDER BY inside.
+    pub order: Vec<AggregateOrder<'a>>,
+    pub distinct: bool,
+    pub filter: Option<Node<'a>>,
+    pub star: bool,
+    pub variadic: bool,
+    /// Ordered-set or hypothetical-set.
+    pub within_group: bool,
+    /// It has to yield its serialized transition value.
+    pub partial: bool,
+    /// It neither starts from rows nor yields a result.
+    pub foreign_split: bool,
+}
+
+/// A key of ORDER BY inside an aggregate.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct AggregateOrder<'a> {
+    pub node: Node<'a>,
+    pub operator: Oid,
+    pub nulls_first: bool,
 }
 
 /// AND, OR, NOT.
@@ -207,6 +242,83 @@ impl<'a> Node<'a> {
     pub fn equals(self, other: Node<'_>) -> bool {
         // SAFETY: two well-formed trees.
         unsafe { pg_sys::equal(self.as_ptr().cast(), other.as_ptr().cast()) }
+    }
+
+    /// # Safety
+    /// It is an Aggref.
+    unsafe fn aggregate(self) -> Aggregate<'a> {
+        // SAFETY: the caller's promise; the lists hold what parsenodes.h says.
+        unsafe {
+            let a = self.get::<pg_sys::Aggref>();
+            let entries: Vec<&pg_sys::TargetEntry> =
+                list::pointers::<pg_sys::TargetEntry>(a.args).map(|entry| &*entry).collect();
+            let order = list::pointers::<pg_sys::SortGroupClause>(a.aggorder)
+                .filter_map(|clause| {
+                    let reference = (*clause).tleSortGroupRef;
+                    let entry = entries.iter().find(|entry| entry.ressortgroupref == reference)?;
+                    Some(AggregateOrder {
+                        node: Node::child(entry.expr),
+                        operator: (*clause).sortop,
+                        nulls_first: (*clause).nulls_first,
+                    })
+                })
+                .collect();
+            Aggregate {
+                aggfnoid: a.aggfnoid,
+                transtype: a.aggtranstype,
+                argtypes: entries
+                    .iter()
+                    .filter(|entry| !entry.resjunk)
+                    .map(|entry| pg_sys::exprType(entry.expr.cast()))
+                    .collect(),
+                inputcollid: a.inputcollid,
+                direct: Node::children(a.aggdirectargs),
+                args: entries
+                    .iter()
+                    .filter(|entry| !entry.resjunk)
+                    .map(|entry| Node::child(entry.expr))
+                    .collect(),
+                order,
+                distinct: !a.aggdistinct.is_null(),
+                filter: Node::optional(a.aggfilter),
+                star: a.aggstar,
+                variadic: a.aggvariadic,
+                within_group: a.aggkind as u8 != b'n',
+                partial: a.aggsplit == pg_sys::AggSplit::AGGSPLIT_INITIAL_SERIAL,
+                foreign_split: a.aggsplit != pg_sys::AggSplit::AGGSPLIT_SIMPLE
+                    && a.aggsplit != pg_sys::AggSplit::AGGSPLIT_INITIAL_SERIAL
+                    || a.agglevelsup != 0,
+            }
+        }
+    }
+
+    /// Whether equality of its values is equality of their bytes.
+    pub fn collates_deterministically(self) -> bool {
+        let collation = self.result_collation();
+        // SAFETY: a plain lookup.
+        collation == Oid::INVALID || unsafe { pg_sys::get_collation_isdeterministic(collation) }
+    }
+
+    /// Whether an aggregate of this query level is in it.
+    pub fn has_aggregate(self) -> bool {
+        // SAFETY: a well-formed expression.
+        unsafe { pg_sys::contain_agg_clause(self.as_ptr()) }
+    }
+
+    /// The columns in it, and with `aggregates` the aggregates as wholes.
+    pub fn parts(self, aggregates: bool) -> Vec<Node<'a>> {
+        let flags = pg_sys::PVC_RECURSE_PLACEHOLDERS
+            | if aggregates { pg_sys::PVC_INCLUDE_AGGREGATES } else { 0 };
+        // SAFETY: a well-formed expression; the list is of nodes of the same tree.
+        unsafe { Node::children(pg_sys::pull_var_clause(self.as_ptr(), flags as i32)) }
+    }
+
+    /// The expression under relabelings.
+    pub fn unlabeled(self) -> Node<'a> {
+        match self.kind() {
+            Kind::Relabel { arg, .. } => arg.unlabeled(),
+            _ => self,
+        }
     }
 
     /// What it is.
@@ -375,7 +487,7 @@ impl<'a> Node<'a> {
                 T::T_CurrentOfExpr => Kind::Other("CURRENT OF"),
                 T::T_NextValueExpr => Kind::Other("nextval"),
                 T::T_GroupingFunc => Kind::Other("GROUPING"),
-                T::T_Aggref => Kind::Other("an aggregate"),
+                T::T_Aggref => Kind::Aggregate(self.aggregate()),
                 T::T_WindowFunc => Kind::Other("a window function"),
                 T::T_PlaceHolderVar => Kind::Other("a placeholder"),
                 _ => Kind::Other("an expression of this kind"),

@@ -124,6 +124,14 @@ impl<'p> Planner<'p> {
             .collect()
     }
 
+    /// The order of ORDER BY.
+    pub fn final_order(self) -> Vec<SortKey<'p>> {
+        // SAFETY: a list of PathKey.
+        unsafe { list::pointers(self.get().sort_pathkeys) }
+            .map(|key| SortKey(key, PhantomData))
+            .collect()
+    }
+
     /// How many rows the query level wants at most of an ordered scan, if that is known.
     pub fn bound(self) -> Option<f64> {
         let bound = self.get().limit_tuples;
@@ -151,6 +159,64 @@ impl<'p> Planner<'p> {
                 std::ptr::null_mut(),
             )
         }
+    }
+
+    /// Whether rows may have to be fetched again one by one: the query changes or locks rows.
+    pub fn rechecks_rows(self) -> bool {
+        !self.is_select() || !self.get().rowMarks.is_null()
+    }
+
+    /// Whether the query uses GROUPING SETS.
+    pub fn has_grouping_sets(self) -> bool {
+        !self.query().groupingSets.is_null()
+    }
+
+    /// Whether a target with this reference is a key of GROUP BY.
+    pub fn is_group_key(self, reference: u32) -> bool {
+        // SAFETY: a list of SortGroupClause.
+        reference != 0
+            && unsafe { list::pointers::<pg_sys::SortGroupClause>(self.query().groupClause) }
+                // SAFETY: as above.
+                .any(|clause| unsafe { (*clause).tleSortGroupRef } == reference)
+    }
+
+    /// How many groups `rows` rows make by these keys.
+    pub fn estimate_groups(self, keys: &[Node<'p>], rows: f64) -> f64 {
+        if keys.is_empty() {
+            return 1.0;
+        }
+        let mut exprs = std::ptr::null_mut();
+        for key in keys {
+            // SAFETY: a list of expressions in the planner's context.
+            exprs = unsafe { list::push(exprs, key.as_ptr()) };
+        }
+        // SAFETY: valid planner state.
+        unsafe {
+            pg_sys::estimate_num_groups(
+                self.0,
+                exprs,
+                rows,
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+            )
+        }
+    }
+
+    /// Whether an expression must be computed somewhere inside the join, which keeps the join from being
+    /// computed elsewhere as a whole.
+    pub fn has_placeholder_inside(self, join: Rel<'p>) -> bool {
+        // Placeholders name parents, not their children.
+        let rel = join.get();
+        let relids =
+            if rel.top_parent_relids.is_null() { rel.relids } else { rel.top_parent_relids };
+        // SAFETY: a list of PlaceHolderInfo.
+        unsafe { list::pointers::<pg_sys::PlaceHolderInfo>(self.get().placeholder_list) }.any(
+            // SAFETY: as above.
+            |info| unsafe {
+                pg_sys::bms_is_subset((*info).ph_eval_at, relids)
+                    && pg_sys::bms_nonempty_difference(relids, (*info).ph_eval_at)
+            },
+        )
     }
 
     /// The memory that lasts as long as the planning.
@@ -242,9 +308,39 @@ impl<'p> Rel<'p> {
         )
     }
 
-    /// Whether it is a base relation of the query itself, not a partition of one.
-    pub fn is_base(self) -> bool {
-        self.get().reloptkind == pg_sys::RelOptKind::RELOPT_BASEREL
+    /// Whether it is a part of a partitioned relation of the query.
+    pub fn is_part(self) -> bool {
+        matches!(
+            self.get().reloptkind,
+            pg_sys::RelOptKind::RELOPT_OTHER_MEMBER_REL
+                | pg_sys::RelOptKind::RELOPT_OTHER_JOINREL
+                | pg_sys::RelOptKind::RELOPT_OTHER_UPPER_REL
+        )
+    }
+
+    /// Whether it needs values of relations beside it.
+    pub fn is_lateral(self) -> bool {
+        // SAFETY: a plain test.
+        !unsafe { pg_sys::bms_is_empty(self.get().lateral_relids) }
+    }
+
+    /// The expressions that are wanted of it, each with its sort or group reference (0 for none).
+    pub fn targets(self) -> Vec<(Node<'p>, u32)> {
+        // SAFETY: every relation has a target; the references are NULL or one an expression.
+        unsafe {
+            let target = &*self.get().reltarget;
+            list::pointers::<pg_sys::Node>(target.exprs)
+                .enumerate()
+                .filter_map(|(i, node)| {
+                    let reference = if target.sortgrouprefs.is_null() {
+                        0
+                    } else {
+                        *target.sortgrouprefs.add(i)
+                    };
+                    Some((Node::new(node)?, reference))
+                })
+                .collect()
+        }
     }
 
     /// Rows in the table as ANALYZE found it, negative if it never has.
@@ -408,6 +504,40 @@ impl<'p> Rel<'p> {
         }
     }
 
+    /// As [`Rel::sort_expr`] for a relation above joins and groupings: any member will do.
+    pub fn sort_expr_above(
+        self,
+        key: SortKey<'p>,
+        mut usable: impl FnMut(SortExpr<'p>) -> bool,
+    ) -> Option<SortExpr<'p>> {
+        // SAFETY: an equivalence class and its members.
+        unsafe {
+            let class = (*key.0).pk_eclass;
+            if (*class).ec_has_volatile {
+                return None;
+            }
+            list::pointers::<pg_sys::EquivalenceMember>((*class).ec_members)
+                .filter(|member| !(**member).em_is_const && !(**member).em_is_child)
+                .filter_map(|member| {
+                    let node = Node::new((*member).em_expr)?;
+                    Some(SortExpr { node, sorted_as: (*member).em_datatype })
+                })
+                .find(|expr| usable(*expr))
+        }
+    }
+
+    /// The columns that a join has to yield: those of its target and of `extra`.
+    pub fn scan_target(self, extra: &[Node<'p>]) -> ScanTarget<'p> {
+        let mut out = ScanTarget::new();
+        let targets = self.targets();
+        for node in targets.iter().map(|(node, _)| node).chain(extra) {
+            for part in node.parts(false) {
+                out.add(part);
+            }
+        }
+        out
+    }
+
     /// Adds a way to scan it. `order` lists the keys it is sorted by; `note` reaches
     /// GetForeignPlan through the path.
     pub fn add_path(
@@ -440,19 +570,64 @@ impl<'p> Rel<'p> {
         }
     }
 
-    /// Adds a way to compute the final relation `upper` by scanning this one.
-    pub fn add_final_path(
+    /// Adds a way to compute this join.
+    pub fn add_join_path(
         self,
         planner: Planner<'p>,
-        upper: Rel<'p>,
         cost: Cost,
         order: &[SortKey<'p>],
         note: &str,
     ) {
         // SAFETY: as above.
         unsafe {
-            let target =
-                planner.get().upper_targets[pg_sys::UpperRelationKind::UPPERREL_FINAL as usize];
+            let path = pg_sys::create_foreign_join_path(
+                planner.0,
+                self.0,
+                std::ptr::null_mut(),
+                cost.rows,
+                cost.startup,
+                cost.total,
+                sort_list(order),
+                self.get().lateral_relids,
+                std::ptr::null_mut(),
+                note_list(note),
+            );
+            pg_sys::add_path(self.0, path.cast());
+        }
+    }
+
+    /// Adds a way to compute this grouping.
+    pub fn add_group_path(self, planner: Planner<'p>, cost: Cost, note: &str) {
+        // SAFETY: as above.
+        unsafe {
+            let path = pg_sys::create_foreign_upper_path(
+                planner.0,
+                self.0,
+                self.get().reltarget,
+                cost.rows,
+                cost.startup,
+                cost.total,
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+                note_list(note),
+            );
+            pg_sys::add_path(self.0, path.cast());
+        }
+    }
+
+    /// Adds a way to compute the relation `upper` of the stage (ordered or final) by scanning this one.
+    pub fn add_upper_path(
+        self,
+        planner: Planner<'p>,
+        upper: Rel<'p>,
+        stage: pg_sys::UpperRelationKind::Type,
+        cost: Cost,
+        order: &[SortKey<'p>],
+        note: &str,
+    ) {
+        // SAFETY: as above.
+        unsafe {
+            let target = planner.get().upper_targets[stage as usize];
             let path = pg_sys::create_foreign_upper_path(
                 planner.0,
                 self.0,
@@ -491,6 +666,15 @@ impl<'p> Clause<'p> {
     pub fn node(self) -> Node<'p> {
         // SAFETY: a RestrictInfo has a clause.
         unsafe { Node::new((*self.0).clause) }.expect("invariant: a RestrictInfo holds a clause")
+    }
+
+    /// Whether the condition belongs to WHERE above the outer join `join`, not to its ON.
+    pub fn is_above(self, join: Rel<'p>) -> bool {
+        // SAFETY: valid; as RINFO_IS_PUSHED_DOWN in nodes/pathnodes.h.
+        unsafe {
+            (*self.0).is_pushed_down
+                || !pg_sys::bms_is_subset((*self.0).required_relids, join.get().relids)
+        }
     }
 
     /// Whether it holds no column at all: a gating node above the scan checks it.
@@ -543,6 +727,52 @@ impl SortKey<'_> {
 pub unsafe fn clauses<'p>(of: *mut pg_sys::List) -> Vec<Clause<'p>> {
     // SAFETY: the caller's promise.
     unsafe { list::pointers(of) }.map(|info| Clause(info, PhantomData)).collect()
+}
+
+/// The columns of a scan that is no table: a list of target entries in the planner's context.
+#[derive(Debug, Clone, Copy)]
+pub struct ScanTarget<'p>(*mut pg_sys::List, PhantomData<&'p ()>);
+
+impl<'p> ScanTarget<'p> {
+    /// No columns.
+    pub fn new() -> Self {
+        ScanTarget(std::ptr::null_mut(), PhantomData)
+    }
+
+    /// Adds an expression unless it is among them. Use it in the planner's memory context only.
+    pub fn add(&mut self, node: Node<'p>) {
+        // SAFETY: a list of expressions; add_to_flat_tlist copies and compares.
+        unsafe {
+            let one = list::push(std::ptr::null_mut(), node.as_ptr());
+            self.0 = pg_sys::add_to_flat_tlist(self.0, one);
+        }
+    }
+
+    /// The expressions.
+    pub fn nodes(self) -> Vec<Node<'p>> {
+        // SAFETY: a list of TargetEntry with expressions.
+        unsafe {
+            list::pointers::<pg_sys::TargetEntry>(self.0)
+                .filter_map(|entry| Node::new((*entry).expr))
+                .collect()
+        }
+    }
+
+    /// The list.
+    pub fn as_ptr(self) -> *mut pg_sys::List {
+        self.0
+    }
+}
+
+/// The conditions of a conjunction as planner.c keeps it: NULL, or a list.
+///
+/// # Safety
+/// `of` is NULL or a list of expressions.
+pub unsafe fn conjuncts<'p>(of: *mut pg_sys::Node) -> Vec<Node<'p>> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        list::pointers::<pg_sys::Node>(of.cast()).filter_map(|node| Node::new(node)).collect()
+    }
 }
 
 fn sort_list(order: &[SortKey<'_>]) -> *mut pg_sys::List {

@@ -126,6 +126,30 @@ pub fn base_type(oid: Oid) -> Oid {
     unsafe { pg_sys::getBaseType(oid) }
 }
 
+/// Whether an aggregate makes its result from its transition value by a function.
+pub fn has_final_function(aggregate: Oid) -> bool {
+    // SAFETY: the tuple is released before its memory could go; the struct is the catalog's row.
+    unsafe {
+        let tuple =
+            pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::AGGFNOID as i32, aggregate.into());
+        if tuple.is_null() {
+            return true;
+        }
+        // The fifth column of pg_aggregate, aggfinalfn.
+        let mut null = false;
+        let cache = pg_sys::SysCacheIdentifier::AGGFNOID as i32;
+        let value = pg_sys::SysCacheGetAttr(cache, tuple, 5, &mut null);
+        let found = !null && value.value() != 0;
+        pg_sys::ReleaseSysCache(tuple);
+        found
+    }
+}
+
+/// Whether a type is an enum.
+pub fn is_enum(oid: Oid) -> bool {
+    facts(oid).is_some_and(|facts| facts.kind == b'e')
+}
+
 /// The operators that sort a type upwards and downwards by default, invalid where there are none.
 pub fn default_order(of: Oid) -> (Oid, Oid) {
     let wanted = (pg_sys::TYPECACHE_LT_OPR | pg_sys::TYPECACHE_GT_OPR) as i32;

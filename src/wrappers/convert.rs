@@ -5,11 +5,13 @@
 //! evaluated here, once an execution.
 
 use crate::pg::datum::{TransmissionModes, is_plain, to_text};
-use crate::pg::node::{BoolOp, Kind, Node};
+use crate::pg::node::{self, BoolOp, Kind, Node};
 use crate::pg::planner::Planner;
 use crate::pg::types;
 use pgrx::pg_sys::{self, Oid};
-use warehouse_core::predicate::{BoolTest, Expr, Literal, OperatorName, Reason, TypeName};
+use warehouse_core::predicate::{
+    Aggregate, BoolTest, Expr, Literal, OperatorName, Reason, SortTerm, TypeName,
+};
 
 /// The result of a conversion.
 pub type Converted = Result<Expr, Reason>;
@@ -30,15 +32,26 @@ pub struct Converter<'a, 'c> {
     columns: &'c dyn Columns,
     /// The expressions whose values are sent, in the order of their parameter numbers.
     pub params: Vec<Node<'a>>,
+    /// Whether aggregates may be sent.
+    aggregates: bool,
 }
 
 impl<'a, 'c> Converter<'a, 'c> {
     /// A converter for expressions of the query being planned.
     pub fn new(planner: Planner<'a>, columns: &'c dyn Columns) -> Self {
-        Converter { planner, columns, params: Vec::new() }
+        Converter { planner, columns, params: Vec::new(), aggregates: false }
+    }
+
+    /// The same for expressions above a grouping.
+    pub fn with_aggregates(mut self) -> Self {
+        self.aggregates = true;
+        self
     }
 
     fn has_own_column(&self, node: Node<'a>) -> bool {
+        if node.has_aggregate() {
+            return true;
+        }
         // SAFETY: a valid tree and planner state; the set is walked and left to its context.
         unsafe {
             let found = pg_sys::pull_varnos(self.planner.as_ptr(), node.as_ptr());
@@ -58,12 +71,16 @@ impl<'a, 'c> Converter<'a, 'c> {
     fn param(&mut self, node: Node<'a>) -> Converted {
         let of = node.result_type();
         sendable(of)?;
+        Ok(self.push_param(node, TypeName(types::type_name(of, -1))))
+    }
+
+    fn push_param(&mut self, node: Node<'a>, of: TypeName) -> Expr {
         let known = self.params.iter().position(|p| p.equals(node));
         let index = known.unwrap_or_else(|| {
             self.params.push(node);
             self.params.len() - 1
         });
-        Ok(Expr::Param { index, of: TypeName(types::type_name(of, -1)) })
+        Expr::Param { index, of }
     }
 
     /// Converts a whole clause; what a failed attempt collected is forgotten.
@@ -103,6 +120,25 @@ impl<'a, 'c> Converter<'a, 'c> {
             return self.param(node);
         }
         match kind {
+            Kind::Op { opno, opfuncid, args, .. } if is_enum_equality(opfuncid) => {
+                let op = operator(opno)?;
+                let args = args.into_iter().map(|arg| self.label(arg));
+                Ok(Expr::Operator { op, args: args.collect::<Result<_, _>>()? })
+            }
+            Kind::ScalarArrayOp { opno, opfuncid, use_or, args, .. }
+                if is_enum_equality(opfuncid) =>
+            {
+                let op = operator(opno)?;
+                let [left, right] = args[..] else { return Err(Reason::Unsupported("ANY")) };
+                let (left, right) = (Box::new(self.label(left)?), Box::new(self.labels(right)?));
+                Ok(Expr::AnyAll { op, all: !use_or, left, right })
+            }
+            Kind::CoerceViaIo { arg, resulttype, .. }
+                if types::is_enum(arg.result_type()) && is_text_like(resulttype) =>
+            {
+                let label = self.label(arg)?;
+                self.cast_expr(label, resulttype, -1)
+            }
             Kind::Op { opno, opfuncid, inputcollid, args, .. } => {
                 let collate = self.function_may_go(opfuncid, inputcollid)?;
                 let op = operator(opno)?;
@@ -167,16 +203,7 @@ impl<'a, 'c> Converter<'a, 'c> {
             }
             Kind::NullTest { row: true, .. } => Err(Reason::WholeRow),
             Kind::NullTest { arg, not, .. } => {
-                // Whether a value is there does not depend on its type.
-                let arg = match arg.kind() {
-                    Kind::Var { varno, varattno, varlevelsup: 0, .. }
-                        if self.columns.owns(varno) =>
-                    {
-                        self.columns.column(varno, varattno)?
-                    }
-                    _ => self.expr(arg)?,
-                };
-                Ok(Expr::IsNull { arg: Box::new(arg), not })
+                Ok(Expr::IsNull { arg: Box::new(self.presence(arg)?), not })
             }
             Kind::BooleanTest { arg, test } => {
                 use pg_sys::BoolTestType as T;
@@ -223,6 +250,7 @@ impl<'a, 'c> Converter<'a, 'c> {
                     Err(Reason::Collation)
                 }
             }
+            Kind::Aggregate(aggregate) => self.aggregate(aggregate),
             Kind::CaseTest => Err(Reason::Unsupported("CASE with a converted operand")),
             Kind::SqlValueFunction => Err(Reason::Unsupported("a session value")),
             Kind::Const { .. } | Kind::Var { .. } | Kind::Param => {
@@ -231,6 +259,68 @@ impl<'a, 'c> Converter<'a, 'c> {
             Kind::SubQuery => Err(Reason::SubQuery),
             Kind::Other(what) => Err(Reason::Unsupported(what)),
         }
+    }
+
+    /// An expression that is only asked whether it is NULL: a column may be of any type then.
+    fn presence(&mut self, node: Node<'a>) -> Converted {
+        match node.kind() {
+            Kind::Var { varno, varattno, varlevelsup: 0, .. } if self.columns.owns(varno) => {
+                self.columns.column(varno, varattno)
+            }
+            _ => self.expr(node),
+        }
+    }
+
+    fn aggregate(&mut self, aggregate: node::Aggregate<'a>) -> Converted {
+        if !self.aggregates || aggregate.partial {
+            return Err(Reason::Unsupported("an aggregate"));
+        }
+        Ok(Expr::Aggregate(Box::new(self.call(aggregate)?)))
+    }
+
+    /// The call of an aggregate, whatever is made of its result.
+    pub fn call(&mut self, aggregate: node::Aggregate<'a>) -> Result<Aggregate, Reason> {
+        if aggregate.foreign_split {
+            return Err(Reason::Unsupported("an aggregate"));
+        }
+        let function =
+            types::function(aggregate.aggfnoid).ok_or(Reason::Unsupported("a function"))?;
+        if !types::is_builtin(aggregate.aggfnoid) {
+            return Err(Reason::NotBuiltIn(format!("aggregate {}", function.name)));
+        }
+        if orders_text(&function.name) || aggregate.within_group {
+            self.collation_may_go(&function.name, aggregate.inputcollid)?;
+        }
+        let mut order = Vec::new();
+        for key in &aggregate.order {
+            let collation = self.sort_collation(key.node.result_collation())?;
+            let direction = direction(key.operator, key.node.result_type())
+                .ok_or(Reason::Unsupported("this sort key"))?;
+            order.push(SortTerm {
+                expr: self.expr(key.node)?,
+                collation,
+                direction,
+                nulls_first: key.nulls_first,
+            });
+        }
+        // The arguments of an ordered-set aggregate stand in its order.
+        let args = if aggregate.within_group { aggregate.direct } else { aggregate.args };
+        let args = if function.name == "count" && !aggregate.distinct {
+            // Whether a value is there does not depend on its type.
+            args.into_iter().map(|arg| self.presence(arg)).collect::<Result<_, _>>()?
+        } else {
+            self.all(args)?
+        };
+        Ok(Aggregate {
+            name: function.name,
+            star: aggregate.star,
+            distinct: aggregate.distinct,
+            args,
+            variadic: aggregate.variadic,
+            order,
+            within_group: aggregate.within_group,
+            filter: aggregate.filter.map(|node| self.expr(node)).transpose()?.map(Box::new),
+        })
     }
 
     fn all(&mut self, nodes: Vec<Node<'a>>) -> Result<Vec<Expr>, Reason> {
@@ -255,7 +345,60 @@ impl<'a, 'c> Converter<'a, 'c> {
     fn cast(&mut self, arg: Node<'a>, to: Oid, typmod: i32) -> Converted {
         sendable(to)?;
         let arg = self.expr(arg)?;
+        self.cast_expr(arg, to, typmod)
+    }
+
+    fn cast_expr(&self, arg: Expr, to: Oid, typmod: i32) -> Converted {
         Ok(Expr::Cast { arg: Box::new(arg), to: TypeName(types::type_name(to, typmod)) })
+    }
+
+    /// A value of an enum as its label: types of the same name need not have the same labels on both
+    /// sides, but a label is equal to nothing but itself.
+    fn label(&mut self, node: Node<'a>) -> Converted {
+        let text = || TypeName("text".to_owned());
+        match node.kind() {
+            Kind::Var { varno, varattno, varlevelsup: 0, .. } if self.columns.owns(varno) => {
+                let column = self.columns.column(varno, varattno)?;
+                Ok(match column {
+                    Expr::Literal(literal) => {
+                        Expr::Literal(Literal { text: literal.text, of: text() })
+                    }
+                    column => Expr::Cast { arg: Box::new(column), to: text() },
+                })
+            }
+            Kind::Const { value, .. } => {
+                // SAFETY: a Const holds a valid value of its type.
+                let label = value.map(|value| unsafe { to_text(value, node.result_type()) });
+                Ok(Expr::Literal(Literal { text: label, of: text() }))
+            }
+            _ if !self.has_own_column(node) && !node.is_volatile() => {
+                Ok(self.push_param(node, text()))
+            }
+            _ => Err(Reason::NotBuiltIn(format!(
+                "type {}",
+                types::type_name(node.result_type(), -1)
+            ))),
+        }
+    }
+
+    /// An array of enum values as an array of labels.
+    fn labels(&mut self, node: Node<'a>) -> Converted {
+        let array = || TypeName("text[]".to_owned());
+        match node.kind() {
+            Kind::Const { value, .. } => {
+                // SAFETY: as above.
+                let labels = value.map(|value| unsafe { to_text(value, node.result_type()) });
+                Ok(Expr::Literal(Literal { text: labels, of: array() }))
+            }
+            Kind::Array { elements, multidims: false, .. } => {
+                let elements = elements.into_iter().map(|element| self.label(element));
+                Ok(Expr::Array { elements: elements.collect::<Result<_, _>>()?, of: array() })
+            }
+            _ if !self.has_own_column(node) && !node.is_volatile() => {
+                Ok(self.push_param(node, array()))
+            }
+            _ => Err(Reason::Unsupported("an array of an enum")),
+        }
     }
 
     fn case(
@@ -300,7 +443,7 @@ impl<'a, 'c> Converter<'a, 'c> {
         if !types::is_builtin(funcid) {
             return Err(Reason::NotBuiltIn(label()));
         }
-        if function.volatility != b'i' {
+        if function.volatility != b'i' && !depends_on_time_zone_alone(&function.name) {
             return Err(Reason::NotImmutable(label()));
         }
         self.collation_may_go(&function.name, inputcollid)
@@ -340,6 +483,72 @@ impl<'a, 'c> Converter<'a, 'c> {
             Err(Reason::Collation)
         }
     }
+}
+
+/// Stable built-in functions that depend on nothing of the session but TimeZone, which is the same at
+/// the source: conversions between dates, times and timestamps, their comparisons and arithmetic.
+/// (to_char and text forms depend on more.)
+fn depends_on_time_zone_alone(function: &str) -> bool {
+    const COMPARED: [(&str, &str); 4] = [
+        ("date_", "_timestamptz"),
+        ("timestamptz_", "_date"),
+        ("timestamp_", "_timestamptz"),
+        ("timestamptz_", "_timestamp"),
+    ];
+    let compares = COMPARED.iter().any(|(left, right)| {
+        function
+            .strip_prefix(left)
+            .and_then(|rest| rest.strip_suffix(right))
+            .is_some_and(|op| matches!(op, "lt" | "le" | "eq" | "ne" | "ge" | "gt" | "cmp"))
+    });
+    compares
+        || matches!(
+            function,
+            "date_trunc"
+                | "date_part"
+                | "extract"
+                | "date"
+                | "timestamp"
+                | "timestamptz"
+                | "time"
+                | "timetz"
+                | "timezone"
+                | "timestamptz_pl_interval"
+                | "timestamptz_mi_interval"
+                | "interval_pl_timestamptz"
+                | "make_timestamptz"
+        )
+}
+
+/// ASC or DESC for the type's own order, USING for another built-in one.
+pub fn direction(operator: Oid, of: Oid) -> Option<String> {
+    if operator == Oid::INVALID || !types::is_builtin(operator) {
+        return None;
+    }
+    let (less, greater) = types::default_order(of);
+    if operator == less {
+        Some("ASC".to_owned())
+    } else if operator == greater {
+        Some("DESC".to_owned())
+    } else {
+        types::operator(operator).map(|op| format!("USING OPERATOR(pg_catalog.{op})"))
+    }
+}
+
+/// Aggregates that compare their input.
+fn orders_text(function: &str) -> bool {
+    matches!(function, "min" | "max")
+}
+
+/// Equality of enums, by the names of its functions.
+fn is_enum_equality(function: Oid) -> bool {
+    types::is_builtin(function)
+        && types::function(function)
+            .is_some_and(|f| matches!(f.name.as_str(), "enum_eq" | "enum_ne"))
+}
+
+fn is_text_like(of: Oid) -> bool {
+    matches!(of, pg_sys::TEXTOID | pg_sys::VARCHAROID | pg_sys::BPCHAROID)
 }
 
 const BYTEWISE: &str = "\"C\"";
@@ -475,7 +684,6 @@ fn ignores_collation(function: &str) -> bool {
             | "sha256"
             | "convert_to"
             | "quote_literal"
-            | "quote_ident"
             | "jsonb_object_field"
             | "jsonb_object_field_text"
             | "jsonb_array_element"

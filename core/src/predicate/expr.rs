@@ -1,6 +1,7 @@
 //! The expression tree, close enough to SQL that nothing is lost and plain enough that an API
 //! dialect can match on it.
 
+use super::query::{Rows, SortTerm};
 /// A type as the remote should read it, already in SQL form (`timestamp with time zone`,
 /// `numeric(10,2)`, `text[]`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +53,27 @@ pub enum BoolTest {
     IsNotFalse,
     IsUnknown,
     IsNotUnknown,
+}
+
+/// A call of an aggregate function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aggregate {
+    /// Its name.
+    pub name: String,
+    /// `count(*)`.
+    pub star: bool,
+    /// DISTINCT.
+    pub distinct: bool,
+    /// The arguments; of an ordered-set aggregate, the direct ones.
+    pub args: Vec<Expr>,
+    /// The last argument is VARIADIC.
+    pub variadic: bool,
+    /// ORDER BY inside, or WITHIN GROUP.
+    pub order: Vec<SortTerm>,
+    /// The order stands in WITHIN GROUP.
+    pub within_group: bool,
+    /// FILTER.
+    pub filter: Option<Box<Expr>>,
 }
 
 /// A scalar expression.
@@ -167,6 +189,15 @@ pub enum Expr {
         /// The array's type.
         of: TypeName,
     },
+    /// An aggregate.
+    Aggregate(Box<Aggregate>),
+    /// `[NOT] EXISTS (SELECT FROM …)`.
+    Exists {
+        /// NOT EXISTS.
+        not: bool,
+        /// The rows.
+        rows: Box<Rows>,
+    },
     /// `arg[i]…` (no slices).
     Subscript {
         /// The array.
@@ -210,18 +241,19 @@ impl Expr {
                     then.walk(visit);
                 }
             }
+            Expr::Aggregate(aggregate) => {
+                aggregate.args.iter().for_each(|arg| arg.walk(visit));
+                aggregate.order.iter().for_each(|term| term.expr.walk(visit));
+                if let Some(filter) = &aggregate.filter {
+                    filter.walk(visit);
+                }
+            }
+            Expr::Exists { rows, .. } => rows.walk(visit),
             Expr::Subscript { arg, indexes } => {
                 arg.walk(visit);
                 indexes.iter().for_each(|index| index.walk(visit));
             }
         }
-    }
-
-    /// Whether a column of this name occurs.
-    pub fn mentions(&self, name: &str) -> bool {
-        let mut found = false;
-        self.walk(&mut |part| found |= matches!(part, Expr::Column(column) if column.name == name));
-        found
     }
 
     /// Whether it is the comparison of a value with itself.

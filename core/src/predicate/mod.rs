@@ -8,8 +8,10 @@
 mod bounds;
 mod expr;
 pub mod postgres;
+mod query;
 mod reason;
 
 pub use bounds::{Bound, bound};
-pub use expr::{BoolTest, ColumnRef, Expr, Literal, OperatorName, TypeName};
+pub use expr::{Aggregate, BoolTest, ColumnRef, Expr, Literal, OperatorName, TypeName};
+pub use query::{From, JoinKind, Rows, Select, SortTerm};
 pub use reason::Reason;

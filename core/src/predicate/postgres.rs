@@ -6,7 +6,8 @@
 //!
 //! The session at the source has `search_path = pg_catalog`, so built-in names need no schema.
 
-use super::{BoolTest, ColumnRef, Expr, Literal, OperatorName};
+use super::SortTerm;
+use super::{Aggregate, BoolTest, Expr, From, JoinKind, Literal, OperatorName, Rows, Select};
 use crate::quote;
 use serde::{Deserialize, Serialize};
 
@@ -71,29 +72,196 @@ impl Template {
     }
 }
 
-/// How names are written.
-pub trait Names {
-    /// A column of the scan, qualified if the query has several relations.
-    fn column(&self, column: &ColumnRef) -> String;
-    /// An identifier, quoted if it has to be.
-    fn identifier(&self, name: &str) -> String;
+/// How an identifier is written, quoted if it has to be.
+pub type Quote<'a> = &'a dyn Fn(&str) -> String;
+
+/// The SQL of an expression over one table, whose columns stand alone.
+pub fn expression(expr: &Expr, quote: Quote<'_>) -> Template {
+    let mut out = Template::default();
+    Writer { quote, qualified: false, out: &mut out }.expr(expr);
+    out
 }
 
-/// Writes `expr` into `out`.
-pub fn write(expr: &Expr, names: &dyn Names, out: &mut Template) {
-    Writer { names, out }.expr(expr);
+/// The SQL of a SELECT. Columns are qualified where it has several relations.
+pub fn select(select: &Select, quote: Quote<'_>) -> Template {
+    let mut out = Template::default();
+    let mut exists = false;
+    select.walk(&mut |expr| exists |= matches!(expr, Expr::Exists { .. }));
+    let qualified = exists || !select.rows.from.is_table();
+    Writer { quote, qualified, out: &mut out }.select(select);
+    out
+}
+
+/// The alias of a relation where a query has several.
+pub fn alias(relation: u32) -> String {
+    format!("r{relation}")
 }
 
 struct Writer<'a> {
-    names: &'a dyn Names,
+    quote: Quote<'a>,
+    qualified: bool,
     out: &'a mut Template,
+}
+
+impl Writer<'_> {
+    fn select(&mut self, select: &Select) {
+        self.out.push(if select.distinct { "SELECT DISTINCT " } else { "SELECT " });
+        for (i, output) in select.outputs.iter().enumerate() {
+            if i > 0 {
+                self.out.push(", ");
+            }
+            self.expr(output);
+        }
+        if !select.outputs.is_empty() {
+            self.out.push(" ");
+        }
+        self.rows(&select.rows);
+        for (i, key) in select.group_by.iter().flatten().enumerate() {
+            self.out.push(if i == 0 { " GROUP BY " } else { ", " });
+            self.key(key);
+        }
+        for (i, condition) in select.having.iter().enumerate() {
+            self.out.push(if i == 0 { " HAVING " } else { " AND " });
+            self.expr(condition);
+        }
+        self.order(&select.order, " ORDER BY ");
+        for (word, expr) in [(" LIMIT ", &select.limit), (" OFFSET ", &select.offset)] {
+            if let Some(expr) = expr {
+                self.out.push(word);
+                self.expr(expr);
+            }
+        }
+    }
+
+    fn rows(&mut self, rows: &Rows) {
+        self.out.push("FROM ");
+        self.from(&rows.from);
+        for (i, condition) in rows.conditions.iter().enumerate() {
+            self.out.push(if i == 0 { " WHERE " } else { " AND " });
+            self.expr(condition);
+        }
+    }
+
+    fn from(&mut self, from: &From) {
+        match from {
+            From::Table { name, relation, computed } => {
+                let alias = alias(*relation);
+                if computed.is_empty() {
+                    self.out.push(name);
+                } else {
+                    self.out.push("(SELECT t.*");
+                    for (name, expr) in computed {
+                        self.out.push(", ");
+                        self.expr(expr);
+                        self.out.push(" AS ");
+                        let name = (self.quote)(name);
+                        self.out.push(&name);
+                    }
+                    self.out.push(" FROM ");
+                    self.out.push(name);
+                    self.out.push(" t)");
+                }
+                if self.qualified {
+                    self.out.push(" ");
+                    self.out.push(&alias);
+                }
+            }
+            From::Join { kind, left, right, on } => {
+                self.out.push("(");
+                self.from(left);
+                self.out.push(match kind {
+                    JoinKind::Inner => " INNER JOIN ",
+                    JoinKind::Left => " LEFT JOIN ",
+                    JoinKind::Right => " RIGHT JOIN ",
+                    JoinKind::Full => " FULL JOIN ",
+                });
+                self.from(right);
+                self.out.push(" ON ");
+                if on.is_empty() {
+                    self.out.push("true");
+                }
+                for (i, condition) in on.iter().enumerate() {
+                    if i > 0 {
+                        self.out.push(" AND ");
+                    }
+                    self.expr(condition);
+                }
+                self.out.push(")");
+            }
+        }
+    }
+
+    fn order(&mut self, terms: &[SortTerm], word: &str) {
+        for (i, term) in terms.iter().enumerate() {
+            self.out.push(if i == 0 { word } else { ", " });
+            self.key(&term.expr);
+            if let Some(collation) = term.collation {
+                self.out.push(" COLLATE ");
+                self.out.push(collation);
+            }
+            self.out.push(" ");
+            self.out.push(&term.direction);
+            self.out.push(if term.nulls_first { " NULLS FIRST" } else { " NULLS LAST" });
+        }
+    }
+
+    /// A sort or group key: a bare number there would name an output column.
+    fn key(&mut self, expr: &Expr) {
+        match expr {
+            Expr::Literal(literal) => {
+                match &literal.text {
+                    Some(text) => self.out.push(&quote::literal(text)),
+                    None => self.out.push("NULL"),
+                }
+                self.out.push("::");
+                self.out.push(&literal.of.0);
+            }
+            _ => self.expr(expr),
+        }
+    }
+
+    fn aggregate(&mut self, aggregate: &Aggregate) {
+        self.out.push(&quote::identifier_if_needed(&aggregate.name, is_syntax_function));
+        self.out.push("(");
+        if aggregate.distinct {
+            self.out.push("DISTINCT ");
+        }
+        if aggregate.star {
+            self.out.push("*");
+        }
+        for (i, arg) in aggregate.args.iter().enumerate() {
+            if i > 0 {
+                self.out.push(", ");
+            }
+            if aggregate.variadic && i + 1 == aggregate.args.len() {
+                self.out.push("VARIADIC ");
+            }
+            self.expr(arg);
+        }
+        if aggregate.within_group {
+            self.out.push(") WITHIN GROUP (");
+            self.order(&aggregate.order, "ORDER BY ");
+        } else {
+            self.order(&aggregate.order, " ORDER BY ");
+        }
+        self.out.push(")");
+        if let Some(filter) = &aggregate.filter {
+            self.out.push(" FILTER (WHERE ");
+            self.expr(filter);
+            self.out.push(")");
+        }
+    }
 }
 
 impl Writer<'_> {
     fn expr(&mut self, expr: &Expr) {
         match expr {
             Expr::Column(column) => {
-                let name = self.names.column(column);
+                if self.qualified {
+                    self.out.push(&alias(column.relation));
+                    self.out.push(".");
+                }
+                let name = (self.quote)(&column.name);
                 self.out.push(&name);
                 if let Some(to) = &column.cast_to {
                     self.out.push("::");
@@ -117,7 +285,7 @@ impl Writer<'_> {
             }
             Expr::Function { schema, name, args, variadic } => {
                 if let Some(schema) = schema {
-                    let schema = self.names.identifier(schema);
+                    let schema = (self.quote)(schema);
                     self.out.push(&schema);
                     self.out.push(".");
                 }
@@ -206,6 +374,12 @@ impl Writer<'_> {
                 self.out.push("]::");
                 self.out.push(&of.0);
             }
+            Expr::Aggregate(aggregate) => self.aggregate(aggregate),
+            Expr::Exists { not, rows } => {
+                self.out.push(if *not { "(NOT EXISTS (SELECT " } else { "(EXISTS (SELECT " });
+                self.rows(rows);
+                self.out.push("))");
+            }
             Expr::Subscript { arg, indexes } => {
                 self.out.push("(");
                 self.expr(arg);
@@ -272,7 +446,7 @@ impl Writer<'_> {
                 self.out.push(" ");
             }
             Some(schema) => {
-                let schema = self.names.identifier(schema);
+                let schema = (self.quote)(schema);
                 self.out.push(" OPERATOR(");
                 self.out.push(&schema);
                 self.out.push(".");
@@ -426,18 +600,8 @@ fn is_syntax_function(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::TypeName;
+    use super::super::{ColumnRef, TypeName};
     use super::*;
-
-    struct Plain;
-    impl Names for Plain {
-        fn column(&self, column: &ColumnRef) -> String {
-            self.identifier(&column.name)
-        }
-        fn identifier(&self, name: &str) -> String {
-            quote::identifier_if_needed(name, |_| false)
-        }
-    }
 
     fn of(name: &str) -> TypeName {
         TypeName(name.into())
@@ -451,10 +615,12 @@ mod tests {
         Expr::Literal(Literal { text: Some(text.into()), of: of(ty) })
     }
 
+    fn plain(name: &str) -> String {
+        quote::identifier_if_needed(name, |_| false)
+    }
+
     fn sql(expr: &Expr) -> String {
-        let mut out = Template::default();
-        write(expr, &Plain, &mut out);
-        out.numbered()
+        expression(expr, &plain).numbered()
     }
 
     #[test]
@@ -474,9 +640,7 @@ mod tests {
 
     #[test]
     fn templates_fill_their_holes() {
-        let mut out = Template::default();
-        let expr = Expr::Param { index: 2, of: of("date") };
-        write(&expr, &Plain, &mut out);
+        let out = expression(&Expr::Param { index: 2, of: of("date") }, &plain);
         assert!(out.has_params());
         assert_eq!(out.fill(|i| format!("'{i}'")), "'2'::date");
         let copy: Template = serde_json::from_str(&serde_json::to_string(&out).expect("json"))
@@ -523,5 +687,69 @@ mod tests {
             right: Box::new(Expr::Array { elements: vec![], of: of("integer[]") }),
         };
         assert_eq!(sql(&any), "(a = ANY (ARRAY[]::integer[]))");
+    }
+
+    fn table(relation: u32, computed: Vec<(String, Expr)>) -> From {
+        From::Table { name: format!("app.t{relation}"), relation, computed }
+    }
+
+    #[test]
+    fn one_table_has_bare_columns() {
+        let rows = Rows { from: table(1, Vec::new()), conditions: vec![] };
+        let mut query = Select::of(vec![col("a")], rows);
+        query.group_by = Some(vec![col("a"), lit("5", "integer")]);
+        query.limit = Some(lit("3", "bigint"));
+        assert_eq!(
+            select(&query, &plain).numbered(),
+            "SELECT a FROM app.t1 GROUP BY a, '5'::integer LIMIT '3'::bigint"
+        );
+        let nothing = Select::of(vec![], query.rows);
+        assert_eq!(select(&nothing, &plain).numbered(), "SELECT FROM app.t1");
+    }
+
+    #[test]
+    fn joins_qualify_and_compute() {
+        let on = Expr::Operator {
+            op: OperatorName::builtin("="),
+            args: vec![
+                col("id"),
+                Expr::Column(ColumnRef { relation: 2, name: "user_id".into(), cast_to: None }),
+            ],
+        };
+        let from = From::Join {
+            kind: JoinKind::Left,
+            left: Box::new(table(1, vec![])),
+            right: Box::new(table(2, vec![("site".into(), lit("ai", "text"))])),
+            on: vec![on],
+        };
+        let query = Select::of(vec![col("id")], Rows { from, conditions: vec![] });
+        assert_eq!(
+            select(&query, &plain).numbered(),
+            "SELECT r1.id FROM (app.t1 r1 LEFT JOIN (SELECT t.*, 'ai'::text AS site FROM app.t2 t) r2 \
+             ON (r1.id = r2.user_id))"
+        );
+    }
+
+    #[test]
+    fn exists_and_aggregates() {
+        let rows = Rows { from: table(2, vec![]), conditions: vec![col("x")] };
+        let exists = Expr::Exists { not: true, rows: Box::new(rows) };
+        let aggregate = Expr::Aggregate(Box::new(Aggregate {
+            name: "count".into(),
+            star: false,
+            distinct: true,
+            args: vec![col("a")],
+            variadic: false,
+            order: vec![],
+            within_group: false,
+            filter: Some(Box::new(col("b"))),
+        }));
+        let query =
+            Select::of(vec![aggregate], Rows { from: table(1, vec![]), conditions: vec![exists] });
+        assert_eq!(
+            select(&query, &plain).numbered(),
+            "SELECT count(DISTINCT r1.a) FILTER (WHERE r1.b) FROM app.t1 r1 \
+             WHERE (NOT EXISTS (SELECT FROM app.t2 r2 WHERE r1.x))"
+        );
     }
 }

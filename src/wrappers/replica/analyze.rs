@@ -1,7 +1,7 @@
 //! ANALYZE of a replica table: a random sample taken at the source.
 
 use super::columns::{ReplicaTable, TableColumn};
-use super::deparse::{Select, probe};
+use super::deparse;
 use super::options::ColumnSource;
 use super::plan;
 use super::scan::RowReader;
@@ -28,7 +28,7 @@ pub fn pages(relation: Oid) -> Result<u32> {
     Ok((size(&table)?.pages as u32).max(1))
 }
 
-fn connection(table: &ReplicaTable) -> std::rc::Rc<super::connection::Connection> {
+fn connection(table: &ReplicaTable) -> Result<std::rc::Rc<super::connection::Connection>> {
     // SAFETY: a plain question; ANALYZE runs as the table's owner.
     registry::connection(table.server, unsafe { pg_sys::GetUserId() })
 }
@@ -37,7 +37,7 @@ fn connection(table: &ReplicaTable) -> std::rc::Rc<super::connection::Connection
 fn size(table: &ReplicaTable) -> Result<Size> {
     let name = quote::literal(&table.remote_name());
     query::json(
-        &connection(table),
+        &*connection(table)?,
         &format!(
             "SELECT json_build_object('kind', c.relkind, \
                'tuples', CASE WHEN c.relkind = 'p' THEN l.tuples ELSE c.reltuples END, \
@@ -65,23 +65,14 @@ pub unsafe fn sample(
     let (oid, desc) = unsafe { ((*relation).rd_id, (*relation).rd_att) };
     let table = ReplicaTable::load(oid);
     let size = size(&table)?;
-    let connection = connection(&table);
+    let connection = connection(&table)?;
     let remote: Vec<&TableColumn> = table
         .columns
         .iter()
         .filter(|column| matches!(column.source, ColumnSource::Remote { .. }))
         .collect();
     let all: Vec<&TableColumn> = table.columns.iter().collect();
-    let mut sql = Select {
-        table: &table,
-        columns: &remote,
-        conditions: &[],
-        order: &[],
-        limit: None,
-        offset: None,
-    }
-    .template()
-    .numbered();
+    let (mut sql, probe) = deparse::whole_table(&table, &remote);
     // A view, a foreign table there, or a table that nobody has analyzed there is read in full.
     let samples = matches!(size.kind, 'r' | 'm' | 'p') && size.tuples > rows.len() as f64 * 1.5;
     if samples {
@@ -95,7 +86,7 @@ pub unsafe fn sample(
         &connection,
         Request {
             sql,
-            probe: probe(&table, &remote),
+            probe,
             collation: None,
             label: table.label(),
             width: reader.fetched(),

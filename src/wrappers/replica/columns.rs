@@ -8,6 +8,7 @@ use crate::pg::{catalog, keywords, types};
 use crate::wrappers::convert::{Columns, Converted};
 use pgrx::pg_sys::Oid;
 use std::cell::Cell;
+use std::rc::Rc;
 use warehouse_core::predicate::{ColumnRef, Expr, Literal, Reason, TypeName};
 
 /// A column.
@@ -28,17 +29,16 @@ pub struct TableColumn {
 }
 
 impl TableColumn {
-    /// The SQL that selects it at the source, `None` if it does not exist there.
-    pub fn select(&self, qualifier: &str) -> Option<String> {
-        let ColumnSource::Remote { name, remote_type } = &self.source else { return None };
-        let column = format!("{qualifier}{}", keywords::ident(name));
-        Some(match (self.travel, remote_type) {
-            (Travel::Text, _) => format!("{column}::text"),
-            (Travel::Binary, Some(_)) => {
-                format!("{column}::{}", types::type_name(types::base_type(self.of), self.typmod))
-            }
-            (Travel::Binary, None) => column,
-        })
+    /// The column at the source, cast where its type there is another.
+    fn plain(&self, relation: u32) -> Option<Expr> {
+        let ColumnSource::Remote { name, remote_type, .. } = &self.source else { return None };
+        let cast_to = remote_type.is_some().then(|| TypeName(self.wire_type_name()));
+        Some(Expr::Column(ColumnRef { relation, name: name.clone(), cast_to }))
+    }
+
+    /// The name of the type that its bytes have: under a domain, its base type.
+    pub fn wire_type_name(&self) -> String {
+        types::type_name(types::base_type(self.of), self.typmod)
     }
 }
 
@@ -114,51 +114,129 @@ impl ReplicaTable {
     }
 }
 
-/// One table's columns for the conversion of its clauses.
-pub struct BaseColumns<'a> {
+/// A table in a query.
+#[derive(Debug, Clone)]
+pub struct TableRef {
     /// Its range table index.
     pub relation: u32,
     /// The table.
-    pub table: &'a ReplicaTable,
+    pub table: Rc<ReplicaTable>,
+    /// It stands on the side of an outer join that may have no row.
+    pub nullable: bool,
+}
+
+impl TableRef {
+    /// The columns that do not exist at the source and still read NULL where there is no row: name and
+    /// value in the derived table that stands for it.
+    pub fn computed(&self) -> Vec<(String, Expr)> {
+        if !self.nullable {
+            return Vec::new();
+        }
+        let constants = self.table.columns.iter().filter_map(|column| match &column.source {
+            ColumnSource::Constant(text) => {
+                Some((computed_name(column), literal(column, Some(text.clone()))))
+            }
+            _ => None,
+        });
+        constants.collect()
+    }
+}
+
+/// The name of a constant column in a derived table; no column at the source is called like this.
+fn computed_name(column: &TableColumn) -> String {
+    format!("{} (constant)", column.name)
+}
+
+fn literal(column: &TableColumn, text: Option<String>) -> Expr {
+    Expr::Literal(Literal { text, of: TypeName(types::type_name(column.of, column.typmod)) })
+}
+
+/// The tables whose columns an expression may name.
+pub struct Scope<'a> {
+    /// The tables.
+    pub tables: &'a [TableRef],
     /// Whether a decision has relied on the source collating as this database does.
     pub relied: Cell<bool>,
 }
 
-impl<'a> BaseColumns<'a> {
-    /// The columns of the table that stands at `relation` in the query's range table.
-    pub fn new(relation: u32, table: &'a ReplicaTable) -> Self {
-        BaseColumns { relation, table, relied: Cell::new(false) }
+impl<'a> Scope<'a> {
+    /// These tables, all of one server.
+    pub fn new(tables: &'a [TableRef]) -> Self {
+        Scope { tables, relied: Cell::new(false) }
+    }
+
+    fn table(&self, relation: u32) -> Option<&TableRef> {
+        self.tables.iter().find(|table| table.relation == relation)
+    }
+
+    /// A column by its place in the query.
+    pub fn find(&self, relation: u32, attribute: i16) -> Option<(&TableRef, &TableColumn)> {
+        let table = self.table(relation)?;
+        Some((table, table.table.column(attribute)?))
+    }
+
+    /// What stands for the column in the select list: as it travels.
+    pub fn output(&self, relation: u32, attribute: i16) -> Option<Expr> {
+        let (_, column) = self.find(relation, attribute)?;
+        match (&column.source, column.travel) {
+            (ColumnSource::Remote { name, .. }, Travel::Text) => Some(Expr::Cast {
+                arg: Box::new(Expr::Column(ColumnRef {
+                    relation,
+                    name: name.clone(),
+                    cast_to: None,
+                })),
+                to: TypeName("text".to_owned()),
+            }),
+            (ColumnSource::Remote { .. }, Travel::Binary) => column.plain(relation),
+            _ => self.column(relation, attribute).ok(),
+        }
+    }
+
+    /// What the column that an expression names must be at the source, if it must be something.
+    pub fn expected(&self, column: &ColumnRef) -> Option<&TableColumn> {
+        if column.cast_to.is_some() {
+            return None;
+        }
+        self.table(column.relation)?.table.columns.iter().find(|c| {
+            c.travel == Travel::Binary
+                && matches!(&c.source, ColumnSource::Remote { name, .. } if *name == column.name)
+        })
     }
 }
 
-impl Columns for BaseColumns<'_> {
+impl Columns for Scope<'_> {
     fn owns(&self, relation: u32) -> bool {
-        relation == self.relation
+        self.table(relation).is_some()
     }
 
     fn column(&self, relation: u32, attribute: i16) -> Converted {
-        let column = self.table.column(attribute).ok_or(Reason::WholeRow)?;
-        let of = TypeName(types::type_name(column.of, column.typmod));
+        let (table, column) = self.find(relation, attribute).ok_or(Reason::WholeRow)?;
         match &column.source {
-            ColumnSource::Constant(text) => {
-                Ok(Expr::Literal(Literal { text: Some(text.clone()), of }))
+            ColumnSource::Constant(_) if table.nullable => {
+                Ok(Expr::Column(ColumnRef { relation, name: computed_name(column), cast_to: None }))
             }
-            ColumnSource::Missing => Ok(Expr::Literal(Literal { text: None, of })),
-            ColumnSource::Remote { name, remote_type } => {
+            ColumnSource::Constant(text) => Ok(literal(column, Some(text.clone()))),
+            ColumnSource::Missing => Ok(literal(column, None)),
+            ColumnSource::Remote { collates_otherwise, .. } => {
                 if column.travel == Travel::Text {
                     return Err(Reason::Column(column.name.clone()));
                 }
-                Ok(Expr::Column(ColumnRef {
-                    relation,
-                    name: name.clone(),
-                    cast_to: remote_type.is_some().then_some(of),
-                }))
+                let plain = column.plain(relation).ok_or(Reason::WholeRow)?;
+                Ok(if *collates_otherwise {
+                    let collation = "pg_catalog.\"default\"".to_owned();
+                    Expr::Collate { arg: Box::new(plain), collation }
+                } else {
+                    plain
+                })
             }
         }
     }
 
     fn collation_proven(&self) -> bool {
-        let proven = collation::proven(self.table.remote_collation.as_deref());
+        let proven = self
+            .tables
+            .iter()
+            .all(|table| collation::proven(table.table.remote_collation.as_deref()));
         self.relied.set(self.relied.get() | proven);
         proven
     }

@@ -7,7 +7,8 @@
 //!   and the snapshot survives; so local subtransactions need no counterpart at the source.
 //! - The wire belongs to at most one [`Stream`] at a time; whoever needs it next makes the owner drain
 //!   what is left into its spool first.
-//! - Nothing waits without the latch; nothing waits in the callbacks that end a transaction.
+//! - Nothing waits without the latch; the callbacks that end a transaction wait for nothing but the
+//!   sending of a cancel, and for that at most [`CANCEL_PATIENCE`].
 
 use super::session::{CANCEL_PATIENCE, Exchange, Failure, Session, remote_error};
 use super::stream::Stream;
@@ -219,7 +220,10 @@ impl Connection {
                 Err(failure)
             }
             // The preamble itself failed: nothing of this connection can be relied on.
-            Some(Failure::Remote(error)) => Err(Failure::Broken(error.message().to_owned())),
+            Some(Failure::Remote(error)) => {
+                self.lose();
+                Err(Failure::Remote(error))
+            }
             Some(failure) => Err(failure),
         }
     }

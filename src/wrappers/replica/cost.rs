@@ -82,3 +82,18 @@ pub fn is_indexed(indexes: &[Index], columns: &[&str]) -> bool {
                 && index.columns.iter().zip(columns).all(|(have, want)| have == want)
         })
 }
+
+/// Joining two sets of rows by hash.
+pub fn hash(left: f64, right: f64) -> f64 {
+    (left + right) * (ROW + COMPARE) + left.min(right) * COMPARE
+}
+
+/// Passing rows on.
+pub fn rows(rows: f64) -> f64 {
+    rows * ROW
+}
+
+/// Grouping rows with this many aggregates and keys.
+pub fn group(rows: f64, groups: f64, expressions: usize) -> f64 {
+    rows * COMPARE * (expressions.max(1)) as f64 + groups * ROW
+}

@@ -5,6 +5,8 @@
 //! layout goes to a scratch buffer that is reused for every row; everything else goes through the
 //! type's own receive or input function in a context that is reset for every row.
 
+use super::private::State;
+use super::state;
 use crate::pg::error::{Error, Result};
 use crate::pg::memory::Context;
 use crate::pg::types;
@@ -82,6 +84,7 @@ enum Kind {
     Uuid,
     Interval,
     Numeric,
+    State(State),
     Receive(Box<Function>),
     Input(Box<Function>),
 }
@@ -123,6 +126,19 @@ impl Column {
             _ => Kind::Receive(Box::new(Function::receive(of, typmod))),
         };
         Column { kind, target, name: name.to_owned() }
+    }
+
+    /// A column that is put together from several fields.
+    pub fn state(name: &str, state: State, target: usize) -> Column {
+        Column { kind: Kind::State(state), target, name: name.to_owned() }
+    }
+
+    /// How many fields of the message it takes.
+    fn parts(&self) -> usize {
+        match self.kind {
+            Kind::State(state) => state.parts(),
+            _ => 1,
+        }
     }
 
     fn calls_functions(&self) -> bool {
@@ -177,9 +193,9 @@ impl Decoder {
         }
     }
 
-    /// How many columns are asked for.
+    /// How many fields a message has.
     pub fn width(&self) -> usize {
-        self.columns.len()
+        self.columns.iter().map(Column::parts).sum()
     }
 
     /// Decodes one row. By-reference values point into `message`, the scratch buffer or the row
@@ -194,13 +210,26 @@ impl Decoder {
         if self.calls_functions {
             self.context.reset();
         }
-        let need = (message.len() + 40 * self.columns.len()) / 8 + 1;
+        let need = (message.len() + 100 * self.columns.len()) / 8 + 1;
         if self.scratch.len() < need || self.scratch.len() * 8 > KEEP_SCRATCH.max(need * 8) {
             self.scratch = vec![0; need];
         }
         let mut scratch = Scratch { words: &mut self.scratch, used: 0 };
-        for (column, field) in self.columns.iter_mut().zip(fields) {
+        let mut at = 0;
+        for column in &mut self.columns {
             let target = column.target;
+            let Some(field) = fields.get(at) else { return Err(malformed(&column.name)) };
+            if let Kind::State(kind) = column.kind {
+                let parts = fields.get(at..at + kind.parts());
+                at += kind.parts();
+                nulls[target] = false;
+                values[target] = parts
+                    .and_then(|parts| state::serialized(kind, message, parts))
+                    .and_then(|bytes| copied(&bytes, &mut scratch))
+                    .ok_or_else(|| malformed(&column.name))?;
+                continue;
+            }
+            at += 1;
             if field.len < 0 {
                 nulls[target] = true;
                 values[target] = Datum::from(0);
@@ -299,7 +328,7 @@ fn in_place(
             Datum::from(out.as_ptr())
         }
         Kind::Numeric => numeric(bytes, scratch)?,
-        Kind::Receive(_) | Kind::Input(_) => return None,
+        Kind::State(_) | Kind::Receive(_) | Kind::Input(_) => return None,
     })
 }
 
@@ -320,6 +349,14 @@ fn varlena(
     let out = scratch.take(total)?;
     out[..4].copy_from_slice(&varlena_header(total));
     out[4..].copy_from_slice(&message[start..start + len]);
+    Some(Datum::from(out.as_ptr()))
+}
+
+/// A varlena of bytes that stand elsewhere.
+fn copied(bytes: &[u8], scratch: &mut Scratch<'_>) -> Option<Datum> {
+    let out = scratch.take(bytes.len() + 4)?;
+    out[..4].copy_from_slice(&varlena_header(bytes.len() + 4));
+    out[4..].copy_from_slice(bytes);
     Some(Datum::from(out.as_ptr()))
 }
 

@@ -1,103 +1,79 @@
 //! The SQL that is sent to the source.
 
-use super::columns::{ReplicaTable, TableColumn};
+use super::columns::{ReplicaTable, Scope, TableColumn};
 use super::decode::Travel;
 use super::options::ColumnSource;
 use super::probe::{Expected, Probe, wire_type};
 use crate::pg::keywords;
-use warehouse_core::predicate::postgres::{self, Names, Template};
-use warehouse_core::predicate::{ColumnRef, Expr};
+use std::collections::BTreeMap;
+use warehouse_core::predicate::postgres::{self, Template};
+use warehouse_core::predicate::{Expr, Select};
 
-/// A term of ORDER BY.
-#[derive(Debug, Clone)]
-pub struct SortTerm {
-    /// What to sort by.
-    pub expr: Expr,
-    /// The quoted collation to sort by, if it has to be said.
-    pub collation: Option<&'static str>,
-    /// `ASC`, `DESC` or `USING operator`.
-    pub direction: String,
-    /// NULLS FIRST.
-    pub nulls_first: bool,
+/// The SQL of a SELECT.
+pub fn select(query: &Select) -> Template {
+    postgres::select(query, &keywords::ident)
 }
 
-/// A SELECT from one table.
-#[derive(Debug)]
-pub struct Select<'a> {
-    /// The table.
-    pub table: &'a ReplicaTable,
-    /// What to fetch.
-    pub columns: &'a [&'a TableColumn],
-    /// WHERE, joined by AND.
-    pub conditions: &'a [Expr],
-    /// ORDER BY.
-    pub order: &'a [SortTerm],
-    /// LIMIT.
-    pub limit: Option<&'a Expr>,
-    /// OFFSET.
-    pub offset: Option<&'a Expr>,
-}
-
-/// Names of a query over one table: columns stand alone.
-pub struct Unqualified;
-
-impl Names for Unqualified {
-    fn column(&self, column: &ColumnRef) -> String {
-        keywords::ident(&column.name)
-    }
-
-    fn identifier(&self, name: &str) -> String {
-        keywords::ident(name)
-    }
-}
-
-impl Select<'_> {
-    /// Its SQL.
-    pub fn template(&self) -> Template {
-        let mut out = Template::default();
-        out.push("SELECT ");
-        let columns: Vec<String> =
-            self.columns.iter().filter_map(|column| column.select("")).collect();
-        out.push(&columns.join(", "));
-        out.push(if columns.is_empty() { "FROM " } else { " FROM " });
-        out.push(&self.table.remote_name());
-        for (i, condition) in self.conditions.iter().enumerate() {
-            out.push(if i == 0 { " WHERE " } else { " AND " });
-            postgres::write(condition, &Unqualified, &mut out);
+/// The check of the columns that a SELECT names without a cast.
+pub fn probe(query: &Select, scope: &Scope<'_>) -> Probe {
+    let mut touched: BTreeMap<(u32, i16), &TableColumn> = BTreeMap::new();
+    query.walk(&mut |expr| {
+        if let Expr::Column(column) = expr
+            && let Some(found) = scope.expected(column)
+        {
+            touched.insert((column.relation, found.number), found);
         }
-        for (i, term) in self.order.iter().enumerate() {
-            out.push(if i == 0 { " ORDER BY " } else { ", " });
-            postgres::write(&term.expr, &Unqualified, &mut out);
-            if let Some(collation) = term.collation {
-                out.push(" COLLATE ");
-                out.push(collation);
-            }
-            out.push(" ");
-            out.push(&term.direction);
-            out.push(if term.nulls_first { " NULLS FIRST" } else { " NULLS LAST" });
-        }
-        for (word, expr) in [(" LIMIT ", self.limit), (" OFFSET ", self.offset)] {
-            if let Some(expr) = expr {
-                out.push(word);
-                postgres::write(expr, &Unqualified, &mut out);
-            }
-        }
-        out
-    }
-}
-
-/// The check of the columns that a SELECT fetches or compares.
-pub fn probe(table: &ReplicaTable, touched: &[&TableColumn]) -> Probe {
+    });
+    let several = scope.tables.len() > 1;
     let mut names = Vec::new();
     let mut columns = Vec::new();
-    for column in touched {
-        let ColumnSource::Remote { name, remote_type: None } = &column.source else { continue };
-        if column.travel == Travel::Binary {
-            names.push(keywords::ident(name));
-            columns.push(Expected { name: column.name.clone(), of: wire_type(column.of) });
-        }
+    for ((relation, _), column) in touched {
+        let ColumnSource::Remote { name, .. } = &column.source else { continue };
+        let qualifier =
+            if several { format!("{}.", postgres::alias(relation)) } else { String::new() };
+        names.push(format!("{qualifier}{}", keywords::ident(name)));
+        columns.push(Expected { name: column.name.clone(), of: wire_type(column.of) });
     }
+    let tables: Vec<String> = scope
+        .tables
+        .iter()
+        .map(|table| {
+            let alias = if several {
+                format!(" {}", postgres::alias(table.relation))
+            } else {
+                String::new()
+            };
+            format!("{}{alias}", table.table.remote_name())
+        })
+        .collect();
     let list = names.join(", ");
     let space = if list.is_empty() { "" } else { " " };
-    Probe { sql: format!("SELECT {list}{space}FROM {} LIMIT 0", table.remote_name()), columns }
+    Probe { sql: format!("SELECT {list}{space}FROM {} LIMIT 0", tables.join(", ")), columns }
+}
+
+/// A SELECT of some columns of a whole table, and its check.
+pub fn whole_table(table: &ReplicaTable, columns: &[&TableColumn]) -> (String, Probe) {
+    let mut list = Vec::new();
+    let mut names = Vec::new();
+    let mut expected = Vec::new();
+    for column in columns {
+        let ColumnSource::Remote { name, remote_type, .. } = &column.source else { continue };
+        let quoted = keywords::ident(name);
+        list.push(match (column.travel, remote_type) {
+            (Travel::Text, _) => format!("{quoted}::text"),
+            (Travel::Binary, Some(_)) => format!("{quoted}::{}", column.wire_type_name()),
+            (Travel::Binary, None) => {
+                names.push(quoted.clone());
+                expected.push(Expected { name: column.name.clone(), of: wire_type(column.of) });
+                quoted
+            }
+        });
+    }
+    let name = table.remote_name();
+    let select = |list: &[String]| {
+        let space = if list.is_empty() { "" } else { " " };
+        format!("SELECT {}{space}FROM {name}", list.join(", "))
+    };
+    let probe = Probe { sql: format!("{} LIMIT 0", select(&names)), columns: expected };
+    (select(&list), probe)
 }

@@ -8,6 +8,7 @@ use pgrx::{JsonB, pg_sys};
 
 /// The connections of this session.
 #[pg_extern(volatile, parallel_restricted)]
+#[search_path(pg_catalog, pg_temp)]
 #[allow(clippy::type_complexity)]
 fn replica_connections() -> TableIterator<
     'static,
@@ -35,6 +36,7 @@ fn replica_connections() -> TableIterator<
 /// Closes this session's connections to a server, or to all; returns how many. Those that the running
 /// transaction uses stay open.
 #[pg_extern(volatile, parallel_restricted)]
+#[search_path(pg_catalog, pg_temp)]
 fn disconnect(server: default!(Option<&str>, "NULL")) -> i32 {
     let server = server.map(|name| catalog::server_by_name(name).or_raise());
     registry::disconnect(server.map(|server| server.oid)) as i32
@@ -42,6 +44,7 @@ fn disconnect(server: default!(Option<&str>, "NULL")) -> i32 {
 
 /// How every source is, asked of all of them at once.
 #[pg_extern(volatile, parallel_restricted)]
+#[search_path(pg_catalog, pg_temp)]
 #[allow(clippy::type_complexity)]
 fn replica_status() -> TableIterator<
     'static,
@@ -69,6 +72,7 @@ type DriftRow = (String, Option<String>, Option<String>, String, Option<String>)
 /// Merges the tables of several sources into partitioned tables with a site column; run again it
 /// brings them up to date. Returns what it found and did.
 #[pg_extern(volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
 #[allow(clippy::type_complexity)]
 fn merge_schema(
     local_schema: &str,
@@ -91,6 +95,7 @@ fn merge_schema(
 
 /// Takes a site out of the merged tables of a schema.
 #[pg_extern(volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
 #[allow(clippy::type_complexity)]
 fn drop_site(
     local_schema: &str,

@@ -3,7 +3,7 @@
 
 use super::private::ScanPlan;
 use super::scan::Scan;
-use super::{analyze, explain, import, options, plan};
+use super::{analyze, explain, grouping, import, join, options, plan};
 use crate::pg::catalog;
 use crate::pg::error::{Error, OrRaise};
 use crate::pg::executor::ScanNode;
@@ -25,6 +25,7 @@ pub fn routine() -> *mut pg_sys::FdwRoutine {
     };
     routine.GetForeignRelSize = Some(get_foreign_rel_size);
     routine.GetForeignPaths = Some(get_foreign_paths);
+    routine.GetForeignJoinPaths = Some(get_foreign_join_paths);
     routine.GetForeignUpperPaths = Some(get_foreign_upper_paths);
     routine.GetForeignPlan = Some(get_foreign_plan);
     routine.BeginForeignScan = Some(begin_foreign_scan);
@@ -76,28 +77,45 @@ unsafe extern "C-unwind" fn get_foreign_upper_paths(
     stage: pg_sys::UpperRelationKind::Type,
     input: *mut pg_sys::RelOptInfo,
     output: *mut pg_sys::RelOptInfo,
-    _extra: *mut c_void,
+    extra: *mut c_void,
 ) {
-    // SAFETY: the planner's own pointers. An ordering in between remembers the table below it, as no
-    // other stage does.
+    // SAFETY: the planner's own pointers; the groupings' extra data is what planner.c passes.
     unsafe {
         let (root, input, output) = (Planner::new(root), Rel::new(input), Rel::new(output));
         match stage {
-            pg_sys::UpperRelationKind::UPPERREL_ORDERED if input.is_base() => {
-                output.set_state(root, input.as_ptr());
+            pg_sys::UpperRelationKind::UPPERREL_GROUP_AGG => {
+                let extra = extra.cast::<pg_sys::GroupPathExtraData>();
+                let having = planner::conjuncts((*extra).havingQual);
+                grouping::add_paths(root, input, output, having);
+            }
+            pg_sys::UpperRelationKind::UPPERREL_PARTIAL_GROUP_AGG => {
+                grouping::add_partial_paths(root, input, output);
+            }
+            pg_sys::UpperRelationKind::UPPERREL_ORDERED => {
+                plan::add_ordered(root, input, output).or_raise();
             }
             pg_sys::UpperRelationKind::UPPERREL_FINAL => {
-                let table = if input.is_table() {
-                    Some(input)
-                } else {
-                    input.state::<*mut pg_sys::RelOptInfo>().map(|table| Rel::new(*table))
-                };
-                if let Some(table) = table {
-                    plan::add_final_path(root, table, output).or_raise();
-                }
+                plan::add_limited(root, input, output).or_raise();
             }
             _ => {}
         }
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn get_foreign_join_paths(
+    root: *mut pg_sys::PlannerInfo,
+    join: *mut pg_sys::RelOptInfo,
+    outer: *mut pg_sys::RelOptInfo,
+    inner: *mut pg_sys::RelOptInfo,
+    kind: pg_sys::JoinType::Type,
+    extra: *mut pg_sys::JoinPathExtraData,
+) {
+    // SAFETY: the planner's own pointers.
+    unsafe {
+        let clauses = planner::clauses((*extra).restrictlist);
+        let (outer, inner) = (Rel::new(outer), Rel::new(inner));
+        join::add_paths(Planner::new(root), Rel::new(join), outer, inner, kind, clauses);
     }
 }
 
@@ -122,16 +140,16 @@ unsafe extern "C-unwind" fn get_foreign_plan(
             exprs = list::push(exprs, node.as_ptr());
         }
         let mut local = std::ptr::null_mut();
-        for clause in &chosen.local {
-            local = list::push(local, clause.node().as_ptr());
+        for node in &chosen.local {
+            local = list::push(local, node.as_ptr());
         }
         pg_sys::make_foreignscan(
             tlist,
             local,
-            rel.relid(),
+            if chosen.target.is_some() { 0 } else { rel.relid() },
             exprs,
             planner::note_list(&chosen.plan.to_text()),
-            std::ptr::null_mut(),
+            chosen.target.map_or(std::ptr::null_mut(), |target| target.as_ptr()),
             std::ptr::null_mut(),
             outer,
         )

@@ -64,7 +64,7 @@ pub fn commands(request: &ImportRequest, server: Oid) -> Result<Vec<String>> {
     PENDING.with_borrow_mut(Vec::clear);
     let options = options(request)?;
     // SAFETY: a plain question.
-    let connection = registry::connection(server, unsafe { pg_sys::GetUserId() });
+    let connection = registry::connection(server, unsafe { pg_sys::GetUserId() })?;
     let schema = introspect::schema(&connection, &request.remote_schema)?;
     let mut statistics = if options.statistics {
         introspect::statistics(&connection, &request.remote_schema)?
@@ -108,6 +108,7 @@ pub fn commands(request: &ImportRequest, server: Oid) -> Result<Vec<String>> {
                 let of = local::local_type(column, &enums);
                 let mut column_options = vec![("column_name".to_owned(), column.name.clone())];
                 column_options.extend(of.remote_type.map(|t| ("remote_type".to_owned(), t)));
+                column_options.extend(local::collation_option(column));
                 Declared {
                     name: column.name.clone(),
                     of: of.sql,

@@ -57,6 +57,8 @@ pub struct Column {
     pub element_enum_schema: Option<String>,
     /// That enum's name.
     pub element_enum: Option<String>,
+    /// Its collation there, if it is not the database's.
+    pub collation: Option<String>,
     /// NOT NULL there.
     pub not_null: bool,
     /// Its comment.
@@ -149,7 +151,8 @@ WITH RECURSIVE base AS (
 ), field AS (
   SELECT a.attrelid, a.attnum, a.attname, a.attnotnull, t.oid AS typid, t.typname, t.typtype,
     tn.nspname AS typschema, e.typname AS element_enum, en.nspname AS element_enum_schema,
-    format_type(t.oid, COALESCE(b.typmod, a.atttypmod)) AS typetext
+    format_type(t.oid, COALESCE(b.typmod, a.atttypmod)) AS typetext,
+    CASE WHEN a.attcollation NOT IN (0, 100) THEN cl.collname END AS collated
   FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
     LEFT JOIN base b ON b.domain = a.atttypid
       AND NOT EXISTS (SELECT FROM pg_type d WHERE d.oid = b.oid AND d.typtype = 'd')
@@ -157,10 +160,11 @@ WITH RECURSIVE base AS (
     JOIN pg_namespace tn ON tn.oid = t.typnamespace
     LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A' AND e.typtype = 'e'
     LEFT JOIN pg_namespace en ON en.oid = e.typnamespace
+    LEFT JOIN pg_collation cl ON cl.oid = a.attcollation
 ), column_list AS (
   SELECT attrelid, json_agg(json_build_object('name', attname, 'type', typetext, 'type_name', typname,
       'type_schema', typschema, 'kind', typtype, 'builtin', typid < 10000, 'element_enum', element_enum,
-      'element_enum_schema', element_enum_schema, 'not_null', attnotnull,
+      'element_enum_schema', element_enum_schema, 'collation', collated, 'not_null', attnotnull,
       'comment', col_description(attrelid, attnum)) ORDER BY attnum) AS columns
   FROM field GROUP BY attrelid
 ), index_list AS (

@@ -53,6 +53,11 @@ fn as_text(column: &Column) -> LocalType {
     LocalType { sql: "text".to_owned(), remote_type: Some(column.of.clone()) }
 }
 
+/// The option that says a column collates there in its own way.
+pub fn collation_option(column: &Column) -> Option<(String, String)> {
+    column.collation.clone().map(|name| ("source_collation".to_owned(), name))
+}
+
 /// Whether a built-in type travels as text because it names objects.
 fn decodes_as_name(of: pgrx::pg_sys::Oid) -> bool {
     travel(of) == Travel::Text && of != pgrx::pg_sys::XMLOID

@@ -65,7 +65,9 @@ impl Owner {
             Owner::Table => {
                 fixed(&["schema_name", "table_name", "remote_collation", "indexes", "foreign_keys"])
             }
-            Owner::Column => fixed(&["column_name", "constant", "missing", "remote_type"]),
+            Owner::Column => {
+                fixed(&["column_name", "constant", "missing", "remote_type", "source_collation"])
+            }
         }
     }
 }
@@ -127,6 +129,10 @@ fn check_value(option: &RawOption, owner: Owner) -> Result<()> {
             Ok(1..=3600) => Ok(()),
             _ => Err(invalid("a number of seconds from 1 to 3600 is needed")),
         },
+        // libpq may take such a name for a whole connection string, secrets included.
+        "dbname" if option.value.contains("://") || option.value.contains('=') => {
+            Err(invalid("the name of a database is needed, not a connection string"))
+        }
         "missing" | "password_required" if parse_bool(&option.value).is_none() => {
             Err(invalid("true or false is needed"))
         }
@@ -285,6 +291,8 @@ pub enum ColumnSource {
         name: String,
         /// Its type there, if it is another than here: the source casts.
         remote_type: Option<String>,
+        /// It collates there by another collation than the database's: compared, it is collated anew.
+        collates_otherwise: bool,
     },
     /// The same text for every row (read by the type's input function).
     Constant(String),
@@ -304,6 +312,7 @@ impl ColumnSource {
             ColumnSource::Remote {
                 name: get("column_name").unwrap_or_else(|| local_name.to_owned()),
                 remote_type: get("remote_type"),
+                collates_otherwise: get("source_collation").is_some(),
             }
         }
     }

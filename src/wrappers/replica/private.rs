@@ -30,6 +30,33 @@ pub struct Fetched {
     pub typmod: i32,
     /// It arrives as text.
     pub text: bool,
+    /// It is a transition state, put together from several columns of the SELECT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+}
+
+/// Transition states that Postgres keeps in memory of its own: how their serialized form is put
+/// together here, from which columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// `int8_avg_serialize`: count and sum.
+    IntegerSum,
+    /// `numeric_avg_serialize`: count and sum.
+    NumericSum,
+    /// `numeric_poly_serialize`: count, sum and sum of squares.
+    IntegerSquares,
+    /// `numeric_serialize`: count, sum and sum of squares.
+    NumericSquares,
+}
+
+impl State {
+    /// How many columns it is made of.
+    pub fn parts(self) -> usize {
+        match self {
+            State::IntegerSum | State::NumericSum => 2,
+            State::IntegerSquares | State::NumericSquares => 3,
+        }
+    }
 }
 
 /// A column that is not fetched because its value is known.

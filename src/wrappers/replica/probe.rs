@@ -57,7 +57,7 @@ impl Probe {
     }
 
     /// Compares the columns of the answer with what they must be.
-    pub fn check(&self, session: &Session, result: &QueryResult) -> Result<()> {
+    pub fn check(&self, server: &str, session: &Session, result: &QueryResult) -> Result<()> {
         for (at, column) in self.columns.iter().enumerate() {
             let (found, _) = result.column_type(at);
             let known = session.types.get(&found);
@@ -78,7 +78,10 @@ impl Probe {
                 };
                 return Err(Error::new(
                     Code::ERRCODE_FDW_INVALID_DATA_TYPE,
-                    format!("column \"{}\" is {there} at the source, not {here}", column.name),
+                    format!(
+                        "column \"{}\" is {there} on server \"{server}\", not {here}",
+                        column.name
+                    ),
                 )
                 .hint("Run warehouse.merge_schema() again, IMPORT FOREIGN SCHEMA anew, or set the column option remote_type so that the source casts."));
             }

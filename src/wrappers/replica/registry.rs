@@ -5,6 +5,8 @@ use super::connection::Connection;
 use super::options::MappingOptions;
 use super::transaction;
 use crate::pg::catalog;
+use crate::pg::error::{Error, Result};
+use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::{self, Oid};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,18 +19,26 @@ thread_local! {
 }
 
 /// The connection `user` has to `server`, opened when it is first used.
-pub fn connection(server: Oid, user: Oid) -> Rc<Connection> {
+pub fn connection(server: Oid, user: Oid) -> Result<Rc<Connection>> {
     transaction::install();
-    let mapping = catalog::mapping(user, server);
+    let mapping = catalog::mapping(user, server).ok_or_else(|| {
+        let role = catalog::role_name(user).unwrap_or_default();
+        let server = catalog::server(server).name;
+        Error::new(
+            Code::ERRCODE_UNDEFINED_OBJECT,
+            format!("role \"{role}\" has no user mapping for server \"{server}\""),
+        )
+        .hint("CREATE USER MAPPING FOR the role or FOR PUBLIC says as whom to connect.")
+    })?;
     let trusted = is_trusted(user, &MappingOptions::parse(&mapping.options));
     let key = (mapping.oid.to_u32(), trusted);
     let known = CONNECTIONS.with_borrow(|all| all.get(&key).cloned());
     match known {
-        Some(known) if known.in_transaction() || !known.stale.get() => known,
+        Some(known) if known.in_transaction() || !known.stale.get() => Ok(known),
         _ => {
             let new = Rc::new(Connection::new(catalog::server(server), mapping, trusted));
             CONNECTIONS.with_borrow_mut(|all| all.insert(key, Rc::clone(&new)));
-            new
+            Ok(new)
         }
     }
 }

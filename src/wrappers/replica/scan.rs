@@ -28,7 +28,10 @@ impl RowReader {
             .map(|column| {
                 let travel = if column.text { Travel::Text } else { Travel::Binary };
                 let of = Oid::from(column.of);
-                Column::new(&column.name, of, column.typmod, travel, column.target)
+                match column.state {
+                    Some(state) => Column::state(&column.name, state, column.target),
+                    None => Column::new(&column.name, of, column.typmod, travel, column.target),
+                }
             })
             .collect();
         let mut reader = RowReader {
@@ -118,7 +121,8 @@ impl Scan {
         let connection = match &self.connection {
             Some(connection) => Rc::clone(connection),
             None => {
-                let connection = registry::connection(Oid::from(self.plan.server), self.user);
+                let connection = registry::connection(Oid::from(self.plan.server), self.user)
+                    .map_err(|error| error.within(&self.plan.label))?;
                 self.connection = Some(Rc::clone(&connection));
                 connection
             }

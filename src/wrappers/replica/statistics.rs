@@ -22,7 +22,7 @@ pub fn apply(relation: Oid, table: &Table, all: &[ColumnStatistics], remote_coll
     let columns = ReplicaTable::load(relation);
     for attribute in catalog::relation_attributes(relation) {
         let source = columns.column(attribute.number).map(|column| &column.source);
-        let Some(ColumnSource::Remote { name, remote_type }) = source else { continue };
+        let Some(ColumnSource::Remote { name, remote_type, .. }) = source else { continue };
         let Some(found) = all.iter().find(|s| s.column == *name) else { continue };
         let sorted_alike = attribute.collation == Oid::INVALID || proven;
         let local = Local {
@@ -69,6 +69,7 @@ pub fn apply_merged(relation: Oid, parts: &[Part<'_>], constant: &str) {
     if total <= 0.0 {
         return;
     }
+    statistics::set_size(relation, 0, total);
     for attribute in catalog::relation_attributes(relation) {
         let merged = if attribute.name == constant {
             Local { width: 8, distinct: parts.len() as f32, ..Local::default() }

@@ -88,7 +88,7 @@ fn begin(server: Oid, user: Oid) -> Question {
         began: now,
         deadline: now + options.connect_timeout.max(Duration::from_secs(1)),
     };
-    let Some(mapping) = catalog::mapping_if_any(user, server.oid) else {
+    let Some(mapping) = catalog::mapping(user, server.oid) else {
         question.status.error = Some("no user mapping for this role".to_owned());
         return question;
     };

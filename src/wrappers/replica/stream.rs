@@ -165,7 +165,7 @@ impl Stream {
             Status::Rows if !probed && probe.learn_types(session, &result) => Ok(false),
             Status::Rows if !probed => {
                 check_collation(session, request, connection)?;
-                probe.check(session, &result)?;
+                probe.check(&connection.server.name, session, &result)?;
                 connection.set_verified(&probe.sql);
                 probed = true;
                 Ok(false)

@@ -32,7 +32,16 @@ pub fn table(
     }
     match current::load(&request.local_schema, name)? {
         None => create(request, name, &columns, report)?,
-        Some(found) => update_columns(request, name, &found, &columns, report)?,
+        Some(found) => {
+            let relation = catalog::relation_by_name(&request.local_schema, name);
+            if !relation.is_some_and(catalog::owns_relation) {
+                return Err(Error::new(
+                    Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
+                    format!("must be owner of table \"{}.{name}\"", request.local_schema),
+                ));
+            }
+            update_columns(request, sources, name, &found, &columns, report)?;
+        }
     }
     let Some(parent) = current::load(&request.local_schema, name)? else {
         return Err(Error::bug(format!("table \"{name}\" is gone")));
@@ -62,7 +71,14 @@ pub fn table(
         }
     }
     comments(request, name, &parent, &parts, &columns)?;
-    if let Some(relation) = catalog::relation_by_name(&request.local_schema, name) {
+    // Statistics of the whole can only be told from all of its sites.
+    let complete = parent
+        .partitions
+        .iter()
+        .all(|p| parts.iter().any(|part| p.site.as_deref() == Some(&part.source.site)));
+    if let Some(relation) = catalog::relation_by_name(&request.local_schema, name)
+        && complete
+    {
         let contributions: Vec<_> = parts
             .iter()
             .map(|part| statistics::Part {
@@ -105,6 +121,7 @@ fn conflict(name: &str, column: &Merged, report: &mut Vec<Change>) {
 
 fn update_columns(
     request: &Request,
+    sources: &[Source],
     name: &str,
     found: &current::Table,
     columns: &[Merged],
@@ -137,7 +154,10 @@ fn update_columns(
         if present.of != wanted.of {
             conflict(name, wanted, report);
             let altered = attempt(|| {
-                execute(&format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE {}", wanted.of))
+                execute(&format!(
+                    "ALTER TABLE {table} ALTER COLUMN {column} TYPE {0} USING {column}::text::{0}",
+                    wanted.of
+                ))
             });
             report.push(match altered {
                 Ok(()) => Change::new(name, "changed type")
@@ -152,27 +172,34 @@ fn update_columns(
             });
         }
     }
+    // Sites that are not among the sources of this run keep what they read.
+    let unlisted: Vec<&Partition> = found
+        .partitions
+        .iter()
+        .filter(|p| !sources.iter().any(|source| p.site.as_deref() == Some(&source.site)))
+        .collect();
     for present in &found.columns {
+        let reads = |p: &&Partition| {
+            p.columns.get(&present.name).is_some_and(|options| !options.contains_key("missing"))
+        };
         let gone = present.name != request.site_column
             && !columns.iter().any(|wanted| wanted.name == present.name);
-        if gone {
-            if present.not_null {
-                execute(&format!(
-                    "ALTER TABLE {table} ALTER COLUMN {} DROP NOT NULL",
-                    ident(&present.name)
-                ))?;
-            }
-            let already = found
-                .partitions
-                .iter()
-                .all(|p| p.columns.get(&present.name).is_some_and(|o| o.contains_key("missing")));
-            if !already {
-                report.push(
-                    Change::new(name, "column gone")
-                        .of(&present.name)
-                        .saying("no source has it any more: kept, reads NULL"),
-                );
-            }
+        if !gone {
+            continue;
+        }
+        if present.not_null {
+            execute(&format!(
+                "ALTER TABLE {table} ALTER COLUMN {} DROP NOT NULL",
+                ident(&present.name)
+            ))?;
+            report.push(Change::new(name, "dropped not null").of(&present.name));
+        }
+        if !unlisted.iter().any(reads) && found.partitions.iter().any(|p| reads(&p)) {
+            report.push(
+                Change::new(name, "column gone")
+                    .of(&present.name)
+                    .saying("no source has it any more: kept, reads NULL"),
+            );
         }
     }
     Ok(())
@@ -198,6 +225,7 @@ fn declared(request: &Request, parent: &current::Table, part: &Part<'_>) -> Vec<
                             Some(remote.of.clone())
                         };
                         options.extend(cast.map(|of| ("remote_type".to_owned(), of)));
+                        options.extend(local::collation_option(remote));
                         options
                     }
                 }
@@ -288,7 +316,8 @@ fn partition_name(table: &str, site: &str) -> String {
 /// The options of ours that a run may set or drop; all others (classes, masks) belong to the user.
 const TABLE_OPTIONS: [&str; 5] =
     ["schema_name", "table_name", "remote_collation", "indexes", "foreign_keys"];
-const COLUMN_OPTIONS: [&str; 4] = ["column_name", "remote_type", "missing", "constant"];
+const COLUMN_OPTIONS: [&str; 5] =
+    ["column_name", "remote_type", "source_collation", "missing", "constant"];
 
 fn update_options(
     name: &str,

@@ -181,7 +181,7 @@ pub fn run(request: &Request) -> Result<Vec<Change>> {
 fn read(name: &SourceName) -> Result<Source> {
     let server = catalog::server_by_name(&name.server)?;
     // SAFETY: a plain question.
-    let connection = registry::connection(server.oid, unsafe { pg_sys::GetUserId() });
+    let connection = registry::connection(server.oid, unsafe { pg_sys::GetUserId() })?;
     let within = |error: Error| error.within(&format!("site \"{}\"", name.site));
     let schema = introspect::schema(&connection, &name.schema).map_err(within)?;
     let statistics = introspect::statistics(&connection, &name.schema).map_err(within)?;

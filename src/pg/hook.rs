@@ -1,0 +1,75 @@
+//! The planner's hook.
+
+use super::guc::Level;
+use super::list;
+use pgrx::pg_sys::{self, Oid};
+use std::cell::Cell;
+use std::ffi::c_char;
+
+/// What sees a query before it is planned: the partitioned tables in it. What it returns lasts until
+/// the query is planned.
+type Watcher = fn(&[Oid]) -> Option<Level>;
+
+thread_local! {
+    // A backend is one thread; both are set once.
+    static WATCHER: Cell<Option<Watcher>> = const { Cell::new(None) };
+    static NEXT: Cell<pg_sys::planner_hook_type> = const { Cell::new(None) };
+}
+
+/// Installs the hook, before any other that is installed later. Called once, by `_PG_init`.
+pub fn on_planning(watcher: Watcher) {
+    WATCHER.set(Some(watcher));
+    // SAFETY: the hook variable belongs to this backend; the former hook is called by ours.
+    unsafe {
+        NEXT.set(pg_sys::planner_hook);
+        pg_sys::planner_hook = Some(planner);
+    }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn planner(
+    query: *mut pg_sys::Query,
+    text: *const c_char,
+    options: i32,
+    params: pg_sys::ParamListInfo,
+) -> *mut pg_sys::PlannedStmt {
+    let mut tables = Vec::new();
+    // SAFETY: the planner's own query.
+    unsafe { partitioned_tables(query, &mut tables) };
+    let watcher = WATCHER.get().filter(|_| !tables.is_empty());
+    let _level = watcher.and_then(|watcher| watcher(&tables));
+    match NEXT.get() {
+        // SAFETY: another hook, called as Postgres would.
+        Some(next) => unsafe {
+            pg_sys::ffi::pg_guard_ffi_boundary(|| next(query, text, options, params))
+        },
+        // SAFETY: as Postgres calls it without a hook.
+        None => unsafe { pg_sys::standard_planner(query, text, options, params) },
+    }
+}
+
+/// # Safety
+/// `query` is NULL or a valid query.
+unsafe fn partitioned_tables(query: *mut pg_sys::Query, into: &mut Vec<Oid>) {
+    // SAFETY: the range tables and CTEs of a valid query; deep nesting raises an ordinary ERROR.
+    unsafe {
+        pg_sys::check_stack_depth();
+        if query.is_null() {
+            return;
+        }
+        for entry in list::pointers::<pg_sys::RangeTblEntry>((*query).rtable) {
+            match (*entry).rtekind {
+                pg_sys::RTEKind::RTE_RELATION
+                    if (*entry).relkind as u8 == pg_sys::RELKIND_PARTITIONED_TABLE =>
+                {
+                    into.push((*entry).relid);
+                }
+                pg_sys::RTEKind::RTE_SUBQUERY => partitioned_tables((*entry).subquery, into),
+                _ => {}
+            }
+        }
+        for cte in list::pointers::<pg_sys::CommonTableExpr>((*query).cteList) {
+            partitioned_tables((*cte).ctequery.cast(), into);
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Joins of tables of one server.
+
+use super::columns::Scope;
+use super::cost;
+use super::plan::{note, sorted_cost, whole_cost};
+use super::private::PathNote;
+use super::remote::{self, Condition, Kept, Remote, Shape};
+use crate::pg::node::Kind;
+use crate::pg::planner::{Clause, Planner, Rel};
+use crate::wrappers::convert::Converter;
+use pgrx::pg_sys::JoinType;
+use warehouse_core::predicate::{Bound, Expr, JoinKind, bound};
+
+/// GetForeignJoinPaths: the whole join at the source, in any order and in the one the query wants.
+pub fn add_paths<'p>(
+    planner: Planner<'p>,
+    join: Rel<'p>,
+    outer: Rel<'p>,
+    inner: Rel<'p>,
+    kind: JoinType::Type,
+    clauses: Vec<Clause<'p>>,
+) {
+    // A relation is joined in several ways with the same result: once is enough.
+    if remote::of(join).is_some() {
+        return;
+    }
+    let Some(joined) = joined(planner, join, outer, inner, kind, clauses) else { return };
+    join.set_state(planner, Kept::Remote(joined));
+    let Some(joined) = remote::of(join) else { return };
+    let plain = whole_cost(planner, join, joined, join.rows());
+    join.add_join_path(planner, plain, &[], &note(PathNote::default()));
+    let order = planner.wanted_order();
+    if let Some(sorted) = sorted_cost(planner, join, joined, plain, &order, planner.bound()) {
+        let sorted_note = note(PathNote { sorted: true, limited: false });
+        join.add_join_path(planner, sorted, &order, &sorted_note);
+    }
+}
+
+/// The join as the source would compute it; `None` if it cannot.
+fn joined<'p>(
+    planner: Planner<'p>,
+    join: Rel<'p>,
+    outer: Rel<'p>,
+    inner: Rel<'p>,
+    kind: JoinType::Type,
+    clauses: Vec<Clause<'p>>,
+) -> Option<Remote<'p>> {
+    let (left, right) = (remote::of(outer)?, remote::of(inner)?);
+    let whole = left.is_whole() && right.is_whole();
+    let barred = planner.rechecks_rows()
+        || join.is_lateral()
+        || planner.has_placeholder_inside(join)
+        || left.grouping.is_some()
+        || right.grouping.is_some();
+    if !whole || barred {
+        return None;
+    }
+    let kind = match kind {
+        JoinType::JOIN_INNER => Kinds::Join(JoinKind::Inner),
+        JoinType::JOIN_LEFT => Kinds::Join(JoinKind::Left),
+        JoinType::JOIN_RIGHT => Kinds::Join(JoinKind::Right),
+        JoinType::JOIN_FULL => Kinds::Join(JoinKind::Full),
+        JoinType::JOIN_SEMI => Kinds::Exists { not: false },
+        JoinType::JOIN_ANTI => Kinds::Exists { not: true },
+        _ => return None,
+    };
+    let is_outer = !matches!(kind, Kinds::Join(JoinKind::Inner) | Kinds::Exists { not: false });
+
+    let mut tables = left.tables.clone();
+    tables.extend(right.tables.iter().cloned());
+    let count = left.tables.len();
+    let nullable = |at: usize| match kind {
+        Kinds::Join(JoinKind::Left) => at >= count,
+        Kinds::Join(JoinKind::Right) => at < count,
+        Kinds::Join(JoinKind::Full) => true,
+        _ => false,
+    };
+    for (at, table) in tables.iter_mut().enumerate() {
+        table.nullable |= nullable(at);
+    }
+
+    let clauses = clauses.into_iter().filter(|clause| !clause.is_constant());
+    let (pushed, kept) = remote::judge(planner, &tables, clauses);
+    let mut on = Vec::new();
+    let mut above = Vec::new();
+    for (clause, _) in &pushed {
+        let condition = Condition::Clause(clause.node());
+        if is_outer && clause.is_above(join) { above.push(condition) } else { on.push(condition) }
+    }
+    // What decides which rows find a partner must be decided there.
+    let needed_there = |clause: &Clause<'p>| match kind {
+        Kinds::Exists { .. } => true,
+        _ => is_outer && !clause.is_above(join),
+    };
+    if kept.iter().any(needed_there) {
+        return None;
+    }
+
+    let (l, r) = (left.conditions.clone(), right.conditions.clone());
+    let (left_shape, right_shape) = (left.shape.clone(), right.shape.clone());
+    let shape = |kind, on| Shape::Join {
+        kind,
+        left: Box::new(left_shape.clone()),
+        right: Box::new(right_shape.clone()),
+        on,
+    };
+    let (shape, conditions) = match kind {
+        Kinds::Join(JoinKind::Inner) => (shape(JoinKind::Inner, on), join_all([l, r])),
+        Kinds::Join(JoinKind::Left) => {
+            (shape(JoinKind::Left, join_all([on, r])), join_all([l, above]))
+        }
+        Kinds::Join(JoinKind::Right) => {
+            (shape(JoinKind::Right, join_all([on, l])), join_all([r, above]))
+        }
+        // Rows that a side's own conditions drop must not come back for want of a partner.
+        Kinds::Join(JoinKind::Full) if l.is_empty() && r.is_empty() && !on.is_empty() => {
+            (shape(JoinKind::Full, on), above)
+        }
+        Kinds::Join(JoinKind::Full) => return None,
+        Kinds::Exists { not } => {
+            if right.tables.iter().any(|table| table.nullable) {
+                return None;
+            }
+            let exists = Condition::Exists {
+                not,
+                shape: right.shape.clone(),
+                conditions: join_all([r, on]),
+            };
+            (left.shape.clone(), join_all([l, above, vec![exists]]))
+        }
+    };
+
+    let mut out = Remote {
+        server: left.server,
+        options: left.options.clone(),
+        tables,
+        shape,
+        conditions,
+        local: kept,
+        grouping: None,
+        work: 0.0,
+        sent: join.rows(),
+    };
+    if !is_yielded(&out, join) {
+        return None;
+    }
+    out.work = work(planner, left, right, outer, inner, &pushed, join.rows());
+    if !out.local.is_empty() {
+        // How many rows the local conditions will drop is not known apart: some.
+        out.sent *= 2.0;
+    }
+    Some(out)
+}
+
+enum Kinds {
+    Join(JoinKind),
+    Exists { not: bool },
+}
+
+fn join_all<'p, const N: usize>(parts: [Vec<Condition<'p>>; N]) -> Vec<Condition<'p>> {
+    parts.into_iter().flatten().collect()
+}
+
+/// Whether every column that is wanted of the join can be fetched: no whole rows, no system columns.
+fn is_yielded<'p>(joined: &Remote<'p>, join: Rel<'p>) -> bool {
+    let scope = Scope::new(&joined.tables);
+    let targets = join.targets();
+    let conditions = joined.local.iter().map(|clause| clause.node());
+    targets.into_iter().map(|(node, _)| node).chain(conditions).all(|node| {
+        node.parts(false).into_iter().all(|part| match part.kind() {
+            Kind::Var { varno, varattno, .. } => scope.find(varno, varattno).is_some(),
+            _ => false,
+        })
+    })
+}
+
+/// Cost of the join at the source: by hashing one side, or by looking each row's partners up where an
+/// index serves.
+fn work<'p>(
+    planner: Planner<'p>,
+    left: &Remote<'p>,
+    right: &Remote<'p>,
+    outer: Rel<'p>,
+    inner: Rel<'p>,
+    on: &[(Clause<'p>, Expr)],
+    rows: f64,
+) -> f64 {
+    let hashed = left.work + right.work + cost::hash(left.sent, right.sent);
+    let nested = |from: &Remote<'p>, to: &Remote<'p>, to_rel: Rel<'p>| {
+        if !to_rel.is_table() {
+            return f64::INFINITY;
+        }
+        let scope = Scope::new(&to.tables);
+        let bounds: Vec<(String, Bound, f64)> = on
+            .iter()
+            .filter_map(|(clause, _)| {
+                // Seen from one side, the other side's columns are values.
+                let mut converter = Converter::new(planner, &scope);
+                let expr = converter.clause(clause.node()).ok()?;
+                let (column, kind) = bound(&expr)?;
+                Some((column.to_owned(), kind, planner.selectivity(to_rel, &[*clause])))
+            })
+            .collect();
+        if bounds.is_empty() {
+            return f64::INFINITY;
+        }
+        let once = cost::access(cost::Ask {
+            tuples: to_rel.tuples(),
+            pages: to_rel.pages(),
+            indexes: to.tables.first().map_or(&[][..], |table| &table.table.indexes),
+            bounds: &bounds,
+            conditions: on.len(),
+        });
+        from.work + from.sent * once
+    };
+    let cheapest = hashed.min(nested(left, right, inner)).min(nested(right, left, outer));
+    cheapest + cost::rows(rows)
+}

@@ -1,0 +1,27 @@
+//! Plans of merged tables site by site, with nothing set by the user.
+//!
+//! Postgres can join and aggregate partition by partition, but only when `enable_partitionwise_join`
+//! and `enable_partitionwise_aggregate` are on, which they are not by default. While a query over a
+//! merged table is planned, they are. The setting `warehouse.partitionwise` turns that off.
+
+use crate::pg::hook;
+use crate::pg::{catalog, guc};
+use crate::settings;
+use pgrx::pg_sys::Oid;
+
+/// Sees every query before it is planned. Called by `_PG_init`.
+pub fn install() {
+    hook::on_planning(prepare);
+}
+
+/// Settings for the planning of a query over these partitioned tables.
+fn prepare(tables: &[Oid]) -> Option<guc::Level> {
+    let merged = |table: &Oid| catalog::has_foreign_partition(*table, "replica_fdw");
+    if !settings::partitionwise() || !tables.iter().any(merged) {
+        return None;
+    }
+    let level = guc::Level::enter();
+    level.set(c"enable_partitionwise_aggregate", c"on");
+    level.set(c"enable_partitionwise_join", c"on");
+    Some(level)
+}

@@ -1,0 +1,220 @@
+//! What the source can compute: a table, a join, a grouping, and which conditions go along.
+//!
+//! The planner's callbacks build a [`Remote`] for every relation they can push and keep it with the
+//! relation; larger ones are put together from smaller ones. [`Remote::rows`] writes one down.
+
+use super::columns::{ReplicaTable, Scope, TableRef};
+use super::options::ServerOptions;
+use crate::pg::node::Node;
+use crate::pg::planner::{Clause, Planner, Rel, ScanTarget};
+use crate::wrappers::convert::Converter;
+use pgrx::pg_sys::{self, Oid};
+use std::rc::Rc;
+use warehouse_core::predicate::{Expr, From, JoinKind, Reason, Rows};
+
+/// A relation that the source can compute.
+#[derive(Debug, Clone)]
+pub struct Remote<'p> {
+    /// The foreign server.
+    pub server: Oid,
+    /// Its options.
+    pub options: Rc<ServerOptions>,
+    /// All tables in it.
+    pub tables: Vec<TableRef>,
+    /// FROM.
+    pub shape: Shape<'p>,
+    /// WHERE.
+    pub conditions: Vec<Condition<'p>>,
+    /// Conditions that are checked here, above it.
+    pub local: Vec<Clause<'p>>,
+    /// GROUP BY and what it yields.
+    pub grouping: Option<Grouping<'p>>,
+    /// Cost at the source of computing all of its rows.
+    pub work: f64,
+    /// Rows it sends, before the conditions that are checked here.
+    pub sent: f64,
+}
+
+/// FROM.
+#[derive(Debug, Clone)]
+pub enum Shape<'p> {
+    /// A table, by its range table index.
+    Table(u32),
+    /// A join.
+    Join {
+        /// Its kind.
+        kind: JoinKind,
+        /// Left side.
+        left: Box<Shape<'p>>,
+        /// Right side.
+        right: Box<Shape<'p>>,
+        /// ON.
+        on: Vec<Condition<'p>>,
+    },
+}
+
+/// A condition of WHERE or ON.
+#[derive(Debug, Clone)]
+pub enum Condition<'p> {
+    /// An expression.
+    Clause(Node<'p>),
+    /// `[NOT] EXISTS`: a semi-join or anti-join.
+    Exists {
+        /// NOT EXISTS.
+        not: bool,
+        /// FROM.
+        shape: Shape<'p>,
+        /// WHERE.
+        conditions: Vec<Condition<'p>>,
+    },
+}
+
+/// GROUP BY.
+#[derive(Debug, Clone)]
+pub struct Grouping<'p> {
+    /// The keys.
+    pub keys: Vec<Node<'p>>,
+    /// HAVING.
+    pub having: Vec<Node<'p>>,
+    /// What it yields: the columns of the scan.
+    pub target: ScanTarget<'p>,
+}
+
+/// What this wrapper keeps with a relation of the planner.
+#[derive(Debug)]
+pub enum Kept<'p> {
+    /// It can be computed at the source.
+    Remote(Remote<'p>),
+    /// It is this relation in another order.
+    Ordered(*mut pg_sys::RelOptInfo),
+}
+
+/// What is kept with a relation that can be computed at the source.
+pub fn of<'p>(rel: Rel<'p>) -> Option<&'p Remote<'p>> {
+    // SAFETY: relations of this wrapper keep a `Kept` or nothing.
+    match unsafe { rel.state::<Kept<'p>>() }? {
+        Kept::Remote(remote) => Some(remote),
+        Kept::Ordered(_) => None,
+    }
+}
+
+/// The relation that `rel` shows, in another order or as it is.
+pub fn below<'p>(rel: Rel<'p>) -> Option<Rel<'p>> {
+    // SAFETY: as above; an ordered relation's input lives as long as itself.
+    match unsafe { rel.state::<Kept<'p>>() }? {
+        Kept::Remote(_) => Some(rel),
+        Kept::Ordered(input) => Some(unsafe { Rel::new(*input) }),
+    }
+}
+
+impl<'p> Remote<'p> {
+    /// A table alone, without conditions.
+    pub fn table(relation: u32, table: ReplicaTable, options: ServerOptions) -> Remote<'p> {
+        Remote {
+            server: table.server,
+            options: Rc::new(options),
+            tables: vec![TableRef { relation, table: Rc::new(table), nullable: false }],
+            shape: Shape::Table(relation),
+            conditions: Vec::new(),
+            local: Vec::new(),
+            grouping: None,
+            work: 0.0,
+            sent: 0.0,
+        }
+    }
+
+    /// What errors call it.
+    pub fn label(&self) -> String {
+        let labels: Vec<String> = self.tables.iter().map(|table| table.table.label()).collect();
+        labels.join(", ")
+    }
+
+    /// Whether everything in it happens at the source.
+    pub fn is_whole(&self) -> bool {
+        self.local.is_empty()
+    }
+
+    /// FROM and WHERE.
+    pub fn rows(&self, converter: &mut Converter<'p, '_>) -> Result<Rows, Reason> {
+        rows(&self.tables, &self.shape, &self.conditions, converter)
+    }
+}
+
+fn rows<'p>(
+    tables: &[TableRef],
+    shape: &Shape<'p>,
+    conditions: &[Condition<'p>],
+    converter: &mut Converter<'p, '_>,
+) -> Result<Rows, Reason> {
+    Ok(Rows {
+        from: from(tables, shape, converter)?,
+        conditions: all(tables, conditions, converter)?,
+    })
+}
+
+fn from<'p>(
+    tables: &[TableRef],
+    shape: &Shape<'p>,
+    converter: &mut Converter<'p, '_>,
+) -> Result<From, Reason> {
+    match shape {
+        Shape::Table(relation) => {
+            let table = tables
+                .iter()
+                .find(|table| table.relation == *relation)
+                .ok_or(Reason::Unsupported("a table of another query"))?;
+            Ok(From::Table {
+                name: table.table.remote_name(),
+                relation: *relation,
+                computed: table.computed(),
+            })
+        }
+        Shape::Join { kind, left, right, on } => Ok(From::Join {
+            kind: *kind,
+            left: Box::new(from(tables, left, converter)?),
+            right: Box::new(from(tables, right, converter)?),
+            on: all(tables, on, converter)?,
+        }),
+    }
+}
+
+fn all<'p>(
+    tables: &[TableRef],
+    conditions: &[Condition<'p>],
+    converter: &mut Converter<'p, '_>,
+) -> Result<Vec<Expr>, Reason> {
+    let mut out = Vec::new();
+    for condition in conditions {
+        let expr = match condition {
+            Condition::Clause(node) => converter.clause(*node)?,
+            Condition::Exists { not, shape, conditions } => Expr::Exists {
+                not: *not,
+                rows: Box::new(rows(tables, shape, conditions, converter)?),
+            },
+        };
+        // Such as the constant column of a site compared with its own value.
+        if !expr.is_always_true() {
+            out.push(expr);
+        }
+    }
+    Ok(out)
+}
+
+/// Splits clauses into those that the source can check and the rest.
+pub fn judge<'p>(
+    planner: Planner<'p>,
+    tables: &[TableRef],
+    clauses: impl IntoIterator<Item = Clause<'p>>,
+) -> (Vec<(Clause<'p>, Expr)>, Vec<Clause<'p>>) {
+    let scope = Scope::new(tables);
+    let mut converter = Converter::new(planner, &scope);
+    let mut remote = Vec::new();
+    let mut local = Vec::new();
+    for clause in clauses {
+        match converter.clause(clause.node()) {
+            Ok(expr) => remote.push((clause, expr)),
+            Err(_) => local.push(clause),
+        }
+    }
+    (remote, local)
+}
