@@ -132,6 +132,14 @@ impl<'p> Planner<'p> {
             .collect()
     }
 
+    /// Whether the query level reads one relation, with its parts.
+    pub fn has_one_relation(self) -> bool {
+        // SAFETY: a plain test.
+        unsafe {
+            pg_sys::bms_membership(self.get().all_baserels) == pg_sys::BMS_Membership::BMS_SINGLETON
+        }
+    }
+
     /// How many rows the query level wants at most of an ordered scan, if that is known.
     pub fn bound(self) -> Option<f64> {
         let bound = self.get().limit_tuples;

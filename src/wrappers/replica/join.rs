@@ -31,7 +31,7 @@ pub fn add_paths<'p>(
     join.add_join_path(planner, plain, &[], &note(PathNote::default()));
     let order = planner.wanted_order();
     if let Some(sorted) = sorted_cost(planner, join, joined, plain, &order, planner.bound()) {
-        let sorted_note = note(PathNote { sorted: true, limited: false });
+        let sorted_note = note(PathNote { sorted: true, ..PathNote::default() });
         join.add_join_path(planner, sorted, &order, &sorted_note);
     }
 }

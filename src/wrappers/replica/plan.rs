@@ -20,7 +20,7 @@ use crate::pg::planner::{Clause, Cost, Outer, Planner, Rel, ScanTarget, SortKey}
 use crate::wrappers::convert::{Columns as _, Converter, direction};
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::{self, Oid};
-use warehouse_core::predicate::{Bound, Expr, Reason, Select, SortTerm, TypeName, bound};
+use warehouse_core::predicate::{Bound, Expr, Literal, Reason, Select, SortTerm, TypeName, bound};
 
 /// Rows that a table nobody has analyzed is taken to have.
 const UNKNOWN_ROWS: f64 = 10_000.0;
@@ -120,12 +120,18 @@ pub fn whole_cost<'p>(planner: Planner<'p>, rel: Rel<'p>, remote: &Remote<'p>, r
 pub fn add_paths(planner: Planner<'_>, rel: Rel<'_>) -> Result<()> {
     let remote = kept(rel)?;
     let plain = whole_cost(planner, rel, remote, rel.rows());
-    rel.add_path(planner, plain, &[], None, &note(PathNote::default()));
-
     let order = planner.wanted_order();
+    // Of a part of the query's only relation no more rows are taken than of the whole.
+    let at_most = planner
+        .bound()
+        .filter(|_| rel.is_part() && remote.is_whole() && planner.has_one_relation())
+        .map(|bound| bound.ceil() as u64);
+    let unsorted =
+        PathNote { at_most: at_most.filter(|_| order.is_empty()), ..PathNote::default() };
+    rel.add_path(planner, bounded(plain, unsorted.at_most), &[], None, &note(unsorted));
     if let Some(sorted) = sorted_cost(planner, rel, remote, plain, &order, planner.bound()) {
-        let sorted_note = note(PathNote { sorted: true, limited: false });
-        rel.add_path(planner, sorted, &order, None, &sorted_note);
+        let sorted_note = PathNote { sorted: true, at_most, ..PathNote::default() };
+        rel.add_path(planner, bounded(sorted, at_most), &order, None, &note(sorted_note));
     }
 
     let scope = Scope::new(&remote.tables);
@@ -144,6 +150,14 @@ pub fn add_paths(planner: Planner<'_>, rel: Rel<'_>) -> Result<()> {
         rel.add_path(planner, cost, &[], Some(outer), &note(PathNote::default()));
     }
     Ok(())
+}
+
+/// Cost of the first rows alone.
+fn bounded(cost: Cost, at_most: Option<u64>) -> Cost {
+    let Some(at_most) = at_most else { return cost };
+    let rows = cost.rows.min(at_most as f64).max(1.0);
+    let fraction = if cost.rows > 0.0 { rows / cost.rows } else { 1.0 };
+    Cost { rows, total: cost.startup + (cost.total - cost.startup) * fraction, ..cost }
 }
 
 /// Cost of a relation's rows in an order, of which only the first `bound` are wanted if that is known;
@@ -204,7 +218,7 @@ pub fn add_ordered(planner: Planner<'_>, input: Rel<'_>, ordered: Rel<'_>) -> Re
     let order = planner.final_order();
     let plain = whole_cost(planner, input, remote, remote.sent);
     if let Some(cost) = sorted_cost(planner, input, remote, plain, &order, planner.bound()) {
-        let sorted = note(PathNote { sorted: true, limited: false });
+        let sorted = note(PathNote { sorted: true, ..PathNote::default() });
         let stage = pg_sys::UpperRelationKind::UPPERREL_ORDERED;
         input.add_upper_path(planner, ordered, stage, cost, &order, &sorted);
     }
@@ -252,7 +266,7 @@ pub fn add_limited(planner: Planner<'_>, input: Rel<'_>, upper: Rel<'_>) -> Resu
     let total = plain.startup + (plain.total - plain.startup) * fraction;
     // Stopping a scan half-way from here costs a cancel; let the source's own LIMIT win.
     let cost = Cost { rows, startup: plain.startup * SOURCE_LIMIT, total: total * SOURCE_LIMIT };
-    let limited = note(PathNote { sorted: !order.is_empty(), limited: true });
+    let limited = note(PathNote { sorted: !order.is_empty(), limited: true, at_most: None });
     let stage = pg_sys::UpperRelationKind::UPPERREL_FINAL;
     below.add_upper_path(planner, upper, stage, cost, &order, &limited);
     Ok(())
@@ -400,6 +414,10 @@ pub fn build<'p>(
         let limit = planner.limit();
         query.limit = limit.count.map(|node| converter.clause(node)).transpose().map_err(sent)?;
         query.offset = limit.offset.map(|node| converter.clause(node)).transpose().map_err(sent)?;
+    }
+    if let Some(rows) = path.at_most {
+        let of = TypeName("bigint".to_owned());
+        query.limit = Some(Expr::Literal(Literal { text: Some(rows.to_string()), of }));
     }
     let collation = remote.tables.first().and_then(|t| t.table.remote_collation.clone());
     let plan = ScanPlan {

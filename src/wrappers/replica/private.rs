@@ -15,6 +15,10 @@ pub struct PathNote {
     /// It applies LIMIT and OFFSET.
     #[serde(default)]
     pub limited: bool,
+    /// It sends no more than this many rows: one of several parts of a relation of which the query
+    /// takes no more in all.
+    #[serde(default)]
+    pub at_most: Option<u64>,
 }
 
 /// A column of the remote SELECT.
