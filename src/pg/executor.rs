@@ -137,7 +137,10 @@ impl<'e> ScanNode<'e> {
             let values = std::slice::from_raw_parts_mut((*slot).tts_values, width);
             let nulls = std::slice::from_raw_parts_mut((*slot).tts_isnull, width);
             fill(values, nulls)?;
-            Ok(pg_sys::ExecStoreVirtualTuple(slot))
+            // What ExecStoreVirtualTuple does; it cannot raise, so it needs no guard a row.
+            (*slot).tts_flags &= !(pg_sys::TTS_FLAG_EMPTY as u16);
+            (*slot).tts_nvalid = width as i16;
+            Ok(slot)
         }
     }
 

@@ -207,6 +207,8 @@ impl Decoder {
         values: &mut [Datum],
         nulls: &mut [bool],
     ) -> Result<()> {
+        // The receive functions of text-like types convert from the client's encoding.
+        let _encoding = self.calls_functions.then(DatabaseEncoding::enter);
         if self.calls_functions {
             self.context.reset();
         }
@@ -277,6 +279,19 @@ impl Scratch<'_> {
     }
 }
 
+/// Whether the bytes are UTF-8 without NUL; one pass where they are ASCII.
+fn is_text(bytes: &[u8]) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let (words, rest) = bytes.as_chunks::<8>();
+    // No byte with its high bit set and, where that is so, no zero byte.
+    let plain = words.iter().all(|word| {
+        let word = u64::from_ne_bytes(*word);
+        (word | word.wrapping_sub(ONES)) & HIGH == 0
+    }) && rest.iter().all(|byte| byte.wrapping_sub(1) < 127);
+    plain || (std::str::from_utf8(bytes).is_ok() && !bytes.contains(&0))
+}
+
 fn be<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
     <[u8; N]>::try_from(bytes).ok()
 }
@@ -306,10 +321,7 @@ fn in_place(
             let finite = (-211_813_488_000_000_000..9_223_371_331_200_000_000).contains(&micros);
             (finite || micros == i64::MIN || micros == i64::MAX).then(|| Datum::from(micros))?
         }
-        Kind::Text => {
-            let valid = std::str::from_utf8(bytes).is_ok() && !bytes.contains(&0);
-            valid.then(|| varlena(message, start, len, scratch))??
-        }
+        Kind::Text => is_text(bytes).then(|| varlena(message, start, len, scratch))??,
         Kind::Bytes => varlena(message, start, len, scratch)?,
         Kind::Uuid => {
             if len != 16 {
@@ -460,7 +472,6 @@ impl Drop for DatabaseEncoding {
 }
 
 fn receive(function: &mut Function, bytes: &mut [u8], len: usize, column: &str) -> Result<Datum> {
-    let _encoding = DatabaseEncoding::enter();
     // Receive functions may rely on a NUL behind their data, as in a message from a client. libpq
     // keeps one behind the whole message; between two fields we lend them one.
     let lent = bytes.get(len).copied();
@@ -502,4 +513,25 @@ fn input(function: &mut Function, bytes: &[u8], column: &str) -> Result<Datum> {
             function.typmod,
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_text;
+
+    #[test]
+    fn text_is_utf8_without_nul() {
+        for good in
+            ["", "a", "eightchr", "sixteen chars ok", "ünïcode", "𝄞 and more", "\u{7f}\u{1}"]
+        {
+            assert!(is_text(good.as_bytes()), "{good}");
+        }
+        for at in 0..20 {
+            let mut bytes = vec![b'x'; 20];
+            bytes[at] = 0;
+            assert!(!is_text(&bytes), "NUL at {at}");
+            bytes[at] = 0xff;
+            assert!(!is_text(&bytes), "0xff at {at}");
+        }
+    }
 }

@@ -1,0 +1,96 @@
+//! The command line.
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::scenarios::{self, Scenario};
+
+/// What `--help` prints.
+pub const USAGE: &str = "\
+bench [options]
+  --rows N                rows of the table (5000000)
+  --rounds N              how often everybody runs (5)
+  --only KEY,KEY…         these scenarios alone: a b c d memory
+  --details text|jsonb    the type of the seventh column (text)
+  --keep                  leave the clusters running and say how to connect";
+
+/// What is to be measured and how.
+#[derive(Debug)]
+pub struct Options {
+    /// Rows of the table.
+    pub rows: u64,
+    /// Rounds in which every contender runs once.
+    pub rounds: usize,
+    /// The keys of the scenarios to run; empty for all.
+    only: Vec<String>,
+    /// The type of the seventh column.
+    pub details: Details,
+    /// Whether the clusters stay.
+    pub keep: bool,
+}
+
+/// The type of the seventh column. Text is taken as it arrives; jsonb has to be parsed here, by the
+/// same parser whichever wrapper brings it, which brings the wrappers closer together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Details {
+    /// text
+    Text,
+    /// jsonb
+    Jsonb,
+}
+
+impl Details {
+    /// Its name in SQL.
+    pub fn type_name(self) -> &'static str {
+        match self {
+            Details::Text => "text",
+            Details::Jsonb => "jsonb",
+        }
+    }
+}
+
+impl Options {
+    /// Reads the arguments; `None` when help was asked for.
+    pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>> {
+        let mut options = Options {
+            rows: 5_000_000,
+            rounds: 5,
+            only: Vec::new(),
+            details: Details::Text,
+            keep: false,
+        };
+        while let Some(option) = arguments.next() {
+            let mut value = || arguments.next().with_context(|| format!("{option} needs a value"));
+            match option.as_str() {
+                "--rows" => options.rows = value()?.replace('_', "").parse().context("--rows")?,
+                "--rounds" => options.rounds = value()?.parse().context("--rounds")?,
+                "--only" => options.only.extend(value()?.split(',').map(str::to_owned)),
+                "--details" => {
+                    options.details = match value()?.as_str() {
+                        "text" => Details::Text,
+                        "jsonb" => Details::Jsonb,
+                        other => bail!("--details is text or jsonb, not {other}"),
+                    }
+                }
+                "--keep" => options.keep = true,
+                "--help" | "-h" => return Ok(None),
+                _ => bail!("unknown option {option}\n{USAGE}"),
+            }
+        }
+        ensure!(options.rows >= 10_000, "--rows must be 10000 or more");
+        ensure!(options.rounds > 0, "--rounds must be 1 or more");
+        for key in &options.only {
+            ensure!(
+                scenarios::ALL.iter().any(|scenario| scenario.key == key),
+                "no scenario {key}\n{USAGE}"
+            );
+        }
+        Ok(Some(options))
+    }
+
+    /// The scenarios to run, in their order.
+    pub fn scenarios(&self) -> impl Iterator<Item = &'static Scenario> {
+        scenarios::ALL
+            .iter()
+            .filter(|scenario| self.only.is_empty() || self.only.iter().any(|k| k == scenario.key))
+    }
+}
