@@ -95,9 +95,13 @@ SELECT DISTINCT k.kind,
   COALESCE(r.merged_name, r.relation_name) AS referenced_relation,
   CASE WHEN r.oid IS NOT NULL THEN ARRAY(SELECT pg_catalog.jsonb_array_elements_text(k.target_columns)) END AS referenced_columns,
   k.site, k.srvname AS server
-FROM keys k LEFT JOIN foreign_table r
-  ON r.ftserver = k.ftserver AND r.remote_schema = k.target_schema AND r.remote_table = k.target_table
-    AND (r.site = k.site OR (r.site IS NULL AND k.site IS NULL))
+FROM keys k LEFT JOIN LATERAL (
+  -- A source may have been imported several times: the table beside this one is meant.
+  SELECT f.* FROM foreign_table f
+  WHERE f.ftserver = k.ftserver AND f.remote_schema = k.target_schema AND f.remote_table = k.target_table
+    AND f.site IS NOT DISTINCT FROM k.site
+  ORDER BY COALESCE(f.merged_schema, f.relation_schema) = COALESCE(k.merged_schema, k.relation_schema) DESC, f.oid
+  LIMIT 1) r ON true
 WHERE k.kind = 'primary key' OR r.oid IS NOT NULL;
 COMMENT ON VIEW warehouse.relationships IS
   'Primary and foreign keys of the sources, which foreign tables cannot carry. On a merged table the site column belongs to every key.';

@@ -239,6 +239,14 @@ impl ImportRequest {
         }
     }
 
+    /// The tables that LIMIT TO names.
+    pub fn named(&self) -> &[String] {
+        match &self.scope {
+            ImportScope::Only(names) => names,
+            ImportScope::All | ImportScope::Except(_) => &[],
+        }
+    }
+
     /// Whether a table is asked for.
     pub fn wants(&self, table: &str) -> bool {
         match &self.scope {

@@ -10,10 +10,10 @@ use pgrx::{PgLogLevel, PgSqlErrorCode};
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// A Postgres ERROR in the making.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Error(Box<Parts>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Parts {
     code: PgSqlErrorCode,
     message: String,

@@ -6,9 +6,17 @@ use pgrx::pg_sys::{self, Oid};
 use std::cell::Cell;
 use std::ffi::c_char;
 
-/// What sees a query before it is planned: the partitioned tables in it. What it returns lasts until
-/// the query is planned.
-type Watcher = fn(&[Oid]) -> Option<Level>;
+/// The partitioned tables in a query.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// All of them.
+    pub tables: Vec<Oid>,
+    /// Those that it would change.
+    pub changed: Vec<Oid>,
+}
+
+/// What sees a query before it is planned. What it returns lasts until the query is planned.
+type Watcher = fn(&Seen) -> Option<Level>;
 
 thread_local! {
     // A backend is one thread; both are set once.
@@ -33,11 +41,11 @@ unsafe extern "C-unwind" fn planner(
     options: i32,
     params: pg_sys::ParamListInfo,
 ) -> *mut pg_sys::PlannedStmt {
-    let mut tables = Vec::new();
+    let mut seen = Seen::default();
     // SAFETY: the planner's own query.
-    unsafe { partitioned_tables(query, &mut tables) };
-    let watcher = WATCHER.get().filter(|_| !tables.is_empty());
-    let _level = watcher.and_then(|watcher| watcher(&tables));
+    unsafe { look(query, &mut seen) };
+    let watcher = WATCHER.get().filter(|_| !seen.tables.is_empty());
+    let _level = watcher.and_then(|watcher| watcher(&seen));
     match NEXT.get() {
         // SAFETY: another hook, called as Postgres would.
         Some(next) => unsafe {
@@ -50,26 +58,30 @@ unsafe extern "C-unwind" fn planner(
 
 /// # Safety
 /// `query` is NULL or a valid query.
-unsafe fn partitioned_tables(query: *mut pg_sys::Query, into: &mut Vec<Oid>) {
+unsafe fn look(query: *mut pg_sys::Query, seen: &mut Seen) {
     // SAFETY: the range tables and CTEs of a valid query; deep nesting raises an ordinary ERROR.
     unsafe {
         pg_sys::check_stack_depth();
         if query.is_null() {
             return;
         }
-        for entry in list::pointers::<pg_sys::RangeTblEntry>((*query).rtable) {
+        let target = (*query).resultRelation as usize;
+        for (at, entry) in list::pointers::<pg_sys::RangeTblEntry>((*query).rtable).enumerate() {
             match (*entry).rtekind {
                 pg_sys::RTEKind::RTE_RELATION
                     if (*entry).relkind as u8 == pg_sys::RELKIND_PARTITIONED_TABLE =>
                 {
-                    into.push((*entry).relid);
+                    seen.tables.push((*entry).relid);
+                    if at + 1 == target {
+                        seen.changed.push((*entry).relid);
+                    }
                 }
-                pg_sys::RTEKind::RTE_SUBQUERY => partitioned_tables((*entry).subquery, into),
+                pg_sys::RTEKind::RTE_SUBQUERY => look((*entry).subquery, seen),
                 _ => {}
             }
         }
         for cte in list::pointers::<pg_sys::CommonTableExpr>((*query).cteList) {
-            partitioned_tables((*cte).ctequery.cast(), into);
+            look((*cte).ctequery.cast(), seen);
         }
     }
 }

@@ -7,7 +7,7 @@
 use pq_sys as pq;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// One connection. Dropping it closes the socket.
@@ -183,19 +183,32 @@ impl Conn {
         }
     }
 
-    /// Asks the source to cancel what runs on this connection. Waits at most `patience`; a request
-    /// that takes longer goes on by itself and ends with its thread.
+    /// What cancels whatever runs on this connection. `None` when libpq is out of memory.
+    pub fn canceller(&self) -> Option<Canceller> {
+        // SAFETY: valid connection; the handle is freed with its last owner.
+        let handle = NonNull::new(unsafe { pq::PQgetCancel(self.ptr()) })?;
+        Some(Canceller(Arc::new(CancelHandle(handle))))
+    }
+
+    /// Asks the source to cancel what runs on this connection; see [`Canceller::send`].
     pub fn cancel(&self, patience: Duration) -> bool {
-        // SAFETY: valid connection; the handle is freed by the thread that owns it.
-        let Some(handle) = NonNull::new(unsafe { pq::PQgetCancel(self.ptr()) }) else {
-            return false;
-        };
-        let handle = CancelHandle(handle);
+        self.canceller().is_some_and(|canceller| canceller.send(patience))
+    }
+}
+
+/// Cancels what runs on a connection.
+#[derive(Debug, Clone)]
+pub struct Canceller(Arc<CancelHandle>);
+
+impl Canceller {
+    /// Asks the source to cancel. Waits at most `patience`; a request that takes longer goes on by
+    /// itself and ends with its thread.
+    pub fn send(&self, patience: Duration) -> bool {
+        let handle = Arc::clone(&self.0);
         let (done, answer) = mpsc::channel();
         let spawned = with_signals_blocked(|| {
             std::thread::Builder::new().name("cancel".into()).stack_size(256 * 1024).spawn(
                 move || {
-                    let handle = handle;
                     let _ = done.send(handle.send());
                 },
             )
@@ -211,10 +224,13 @@ impl Drop for Conn {
     }
 }
 
+#[derive(Debug)]
 struct CancelHandle(NonNull<pq::PGcancel>);
 
 // SAFETY: libpq documents PQcancel as safe to call from another thread with its own PGcancel.
 unsafe impl Send for CancelHandle {}
+// SAFETY: PQcancel only reads the PGcancel.
+unsafe impl Sync for CancelHandle {}
 
 impl CancelHandle {
     fn send(&self) -> bool {

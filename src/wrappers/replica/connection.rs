@@ -10,12 +10,12 @@
 //! - Nothing waits without the latch; the callbacks that end a transaction wait for nothing but the
 //!   sending of a cancel, and for that at most [`CANCEL_PATIENCE`].
 
-use super::session::{CANCEL_PATIENCE, Exchange, Failure, Session, remote_error};
+use super::session::{CANCEL_PATIENCE, Exchange, Failure, Session, is_conflict, remote_error};
 use super::stream::Stream;
 use crate::pg::catalog::{Mapping, Server};
 use crate::pg::datum;
 use crate::pg::error::{Error, Result};
-use crate::pg::libpq::{ErrorField, QueryResult, Status};
+use crate::pg::libpq::{Canceller, ErrorField, QueryResult, Status};
 use crate::pg::wait;
 use pgrx::PgSqlErrorCode as Code;
 use std::cell::{Cell, RefCell};
@@ -36,6 +36,8 @@ pub struct Connection {
     /// The role need not prove a password of the mapping.
     trusted: bool,
     session: RefCell<Option<Session>>,
+    /// Cancels what runs there, also while `session` is in use: a terminated backend does not unwind.
+    canceller: RefCell<Option<Canceller>>,
     in_transaction: Cell<bool>,
     /// Rows of this transaction have reached the executor: it cannot silently start again.
     handed_out: Cell<bool>,
@@ -72,6 +74,7 @@ impl Connection {
             mapping,
             trusted,
             session: RefCell::new(None),
+            canceller: RefCell::new(None),
             in_transaction: Cell::new(false),
             handed_out: Cell::new(false),
             lost: Cell::new(false),
@@ -144,6 +147,13 @@ impl Connection {
                 Err(Failure::Remote(error)) if self.may_start_over(&error, attempt) => {
                     self.start_over(attempt);
                 }
+                Err(Failure::Conflict(error)) => {
+                    self.lose();
+                    if !self.may_start_over(&error, attempt) {
+                        return Err(error);
+                    }
+                    self.start_over(attempt);
+                }
                 Err(failure) => return Err(self.failed(failure)),
             }
             attempt += 1;
@@ -171,10 +181,10 @@ impl Connection {
         session.send(&preamble, None)?;
         let mut seen = 0;
         let mut failure = None;
-        while let Some(result) = session.next_result(None)? {
+        while let Some(result) = session.next_result_after(failure.as_ref())? {
             match result.status() {
                 Status::Error => {
-                    if session.conn.is_bad() || is_shutdown(&result) {
+                    if is_shutdown(&result) {
                         return Err(Failure::Broken(message_of(&result, session)));
                     }
                     failure.get_or_insert_with(|| {
@@ -288,9 +298,9 @@ impl Connection {
                 session.send(&text, None)?;
                 let mut failure = None;
                 let mut seen = 0;
-                while let Some(result) = session.next_result(None)? {
+                while let Some(result) = session.next_result_after(failure.as_ref())? {
                     match result.status() {
-                        Status::Error if session.conn.is_bad() || is_shutdown(&result) => {
+                        Status::Error if is_shutdown(&result) => {
                             return Err(Failure::Broken(message_of(&result, session)));
                         }
                         Status::Error => {
@@ -317,7 +327,7 @@ impl Connection {
                 self.release_wire();
                 Ok(())
             }
-            Err(failure @ Failure::Broken(_)) => Err(self.failed(failure)),
+            Err(failure @ (Failure::Broken(_) | Failure::Conflict(_))) => Err(self.failed(failure)),
             Err(Failure::Remote(error) | Failure::Ours(error)) => {
                 self.release_wire();
                 self.fail_read(savepoint);
@@ -333,7 +343,7 @@ impl Connection {
 
     /// Whether a read that failed like this may be tried again in a new transaction.
     pub fn may_start_over(&self, error: &Error, attempt: u32) -> bool {
-        error.code() == Code::ERRCODE_T_R_SERIALIZATION_FAILURE
+        is_conflict(error)
             && attempt < RECOVERY_RETRIES
             && !self.handed_out.get()
             && self.live_reads() == 0
@@ -480,8 +490,17 @@ impl Connection {
                 self.lose();
                 self.lost_error(&message)
             }
+            Failure::Conflict(error) => {
+                self.lose();
+                error
+            }
             Failure::Remote(error) | Failure::Ours(error) => error,
         }
+    }
+
+    /// Whether the transaction has lost its snapshot with its connection.
+    pub fn is_lost(&self) -> bool {
+        self.lost.get()
     }
 
     fn lost_error(&self, message: &str) -> Error {
@@ -498,9 +517,15 @@ impl Connection {
         if self.session.borrow_mut().as_mut().is_some_and(Session::is_alive) {
             return Ok(());
         }
+        if self.in_transaction.get() && (self.handed_out.get() || self.live_reads() > 0) {
+            self.lose();
+            self.lost.set(true);
+            return Err(self.lost_error("it broke in the middle of a transaction"));
+        }
         self.close();
         let timezone = datum::setting(c"TimeZone").unwrap_or_default();
         let session = Session::open(&self.server, &self.mapping, self.trusted, &timezone)?;
+        *self.canceller.borrow_mut() = session.conn.canceller();
         *self.session.borrow_mut() = Some(session);
         *self.timezone.borrow_mut() = timezone;
         Ok(())
@@ -520,22 +545,30 @@ impl Connection {
         self.forget_transaction();
         if let Ok(mut session) = self.session.try_borrow_mut() {
             drop(session.take());
+            self.canceller.replace(None);
         }
     }
 
     /// Ends the transaction there without waiting for the answer: the next use reads it.
     fn end_transaction(&self, command: &str) {
         let mut keep = false;
-        if let Ok(mut guard) = self.session.try_borrow_mut()
-            && let Some(session) = guard.as_mut()
-        {
-            if !self.in_transaction.get() {
-                keep = true;
-            } else if self.wire.get().is_some() || session.conn.is_busy() {
-                session.conn.cancel(CANCEL_PATIENCE);
-            } else {
-                keep = session.conn.send_query(command) && session.conn.flush().is_some();
-                session.pending = keep;
+        match self.session.try_borrow_mut() {
+            Ok(mut guard) => {
+                if let Some(session) = guard.as_mut() {
+                    if !self.in_transaction.get() {
+                        keep = true;
+                    } else if self.wire.get().is_some() || session.conn.is_busy() {
+                        session.conn.cancel(CANCEL_PATIENCE);
+                    } else {
+                        keep = session.conn.send_query(command) && session.conn.flush().is_some();
+                        session.pending = keep;
+                    }
+                }
+            }
+            Err(_) => {
+                if let Some(canceller) = &*self.canceller.borrow() {
+                    canceller.send(CANCEL_PATIENCE);
+                }
             }
         }
         if !keep {

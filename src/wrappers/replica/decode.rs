@@ -10,8 +10,10 @@ use super::state;
 use crate::pg::error::{Error, Result};
 use crate::pg::memory::Context;
 use crate::pg::types;
-use pgrx::PgSqlErrorCode as Code;
+use pgrx::pg_sys::panic::CaughtError;
 use pgrx::pg_sys::{self, Datum, Oid};
+use pgrx::{PgSqlErrorCode as Code, PgTryBuilder};
+use std::panic::AssertUnwindSafe;
 use warehouse_core::copy::Field;
 
 /// How a column travels.
@@ -103,6 +105,7 @@ pub struct Column {
     /// Where its value goes in the row.
     target: usize,
     name: String,
+    of: Oid,
 }
 
 impl Column {
@@ -125,12 +128,13 @@ impl Column {
             (_, pg_sys::NUMERICOID) => Kind::Numeric,
             _ => Kind::Receive(Box::new(Function::receive(of, typmod))),
         };
-        Column { kind, target, name: name.to_owned() }
+        Column { kind, target, name: name.to_owned(), of }
     }
 
     /// A column that is put together from several fields.
     pub fn state(name: &str, state: State, target: usize) -> Column {
-        Column { kind: Kind::State(state), target, name: name.to_owned() }
+        let of = pg_sys::BYTEAOID;
+        Column { kind: Kind::State(state), target, name: name.to_owned(), of }
     }
 
     /// How many fields of the message it takes.
@@ -242,11 +246,17 @@ impl Decoder {
             values[target] = match &mut column.kind {
                 Kind::Receive(function) => {
                     let bytes = &mut message[start..];
-                    self.context.run(|| receive(function, bytes, len, &column.name))?
+                    self.context.run(|| {
+                        told(&column.name, column.of, || {
+                            receive(function, bytes, len, &column.name)
+                        })
+                    })?
                 }
                 Kind::Input(function) => {
                     let bytes = &message[start..start + len];
-                    self.context.run(|| input(function, bytes, &column.name))?
+                    self.context.run(|| {
+                        told(&column.name, column.of, || input(function, bytes, &column.name))
+                    })?
                 }
                 kind => in_place(kind, message, start, len, &mut scratch)
                     .ok_or_else(|| malformed(&column.name))?,
@@ -469,6 +479,32 @@ impl Drop for DatabaseEncoding {
             unsafe { pg_sys::SetClientEncoding(client) };
         }
     }
+}
+
+/// Runs a type's function. What it finds wrong with the value is told without the value.
+fn told(column: &str, of: Oid, read: impl FnOnce() -> Result<Datum>) -> Result<Datum> {
+    PgTryBuilder::new(AssertUnwindSafe(read))
+        .catch_others(|caught| {
+            let code = match &caught {
+                CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => {
+                    report.sql_error_code()
+                }
+                CaughtError::RustPanic { .. } => caught.rethrow(),
+            };
+            if !is_data_exception(code) {
+                caught.rethrow();
+            }
+            let of = types::type_name(of, -1);
+            Err(Error::new(code, format!("column \"{column}\" holds a value that is none of type {of}"))
+                .hint("If the source has changed: run warehouse.merge_schema() again, or IMPORT FOREIGN SCHEMA anew."))
+        })
+        .execute()
+}
+
+/// SQLSTATE class 22.
+fn is_data_exception(code: Code) -> bool {
+    let code = code as i32;
+    code & 0x3f == i32::from(b'2' - b'0') && (code >> 6) & 0x3f == i32::from(b'2' - b'0')
 }
 
 fn receive(function: &mut Function, bytes: &mut [u8], len: usize, column: &str) -> Result<Datum> {

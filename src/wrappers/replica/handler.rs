@@ -276,7 +276,7 @@ unsafe extern "C-unwind" fn plan_foreign_modify(
 ) -> *mut pg_sys::List {
     // SAFETY: the planner's own range table.
     let relid = unsafe { (*pg_sys::planner_rt_fetch(relation, root)).relid };
-    read_only("changed", relid).raise()
+    read_only("foreign table", "changed", relid).raise()
 }
 
 #[pg_guard]
@@ -289,15 +289,16 @@ unsafe extern "C-unwind" fn exec_foreign_truncate(
     let first = unsafe { list::pointers::<pg_sys::RelationData>(relations).next() };
     if let Some(relation) = first {
         // SAFETY: an open relation.
-        read_only("truncated", unsafe { (*relation).rd_id }).raise();
+        read_only("foreign table", "truncated", unsafe { (*relation).rd_id }).raise();
     }
 }
 
-fn read_only(verb: &str, relation: Oid) -> Error {
+/// The refusal to write.
+pub fn read_only(kind: &str, verb: &str, relation: Oid) -> Error {
     Error::new(
         Code::ERRCODE_FEATURE_NOT_SUPPORTED,
         format!(
-            "foreign table {} cannot be {verb}: replica_fdw only reads",
+            "{kind} {} cannot be {verb}: replica_fdw only reads",
             types::relation_label(relation)
         ),
     )

@@ -65,7 +65,7 @@ pub fn commands(request: &ImportRequest, server: Oid) -> Result<Vec<String>> {
     let options = options(request)?;
     // SAFETY: a plain question.
     let connection = registry::connection(server, unsafe { pg_sys::GetUserId() })?;
-    let schema = introspect::schema(&connection, &request.remote_schema)?;
+    let schema = introspect::schema(&connection, &request.remote_schema, request.named())?;
     let mut statistics = if options.statistics {
         introspect::statistics(&connection, &request.remote_schema)?
     } else {

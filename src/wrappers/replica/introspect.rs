@@ -100,8 +100,9 @@ pub struct ColumnStatistics {
 }
 
 /// Reads a schema. An error if it does not exist.
-pub fn schema(connection: &Connection, name: &str) -> Result<Schema> {
-    let found: Option<Schema> = query::json(connection, &schema_sql(name))?;
+/// Partitions are listed only if they are among `named`.
+pub fn schema(connection: &Connection, name: &str, named: &[String]) -> Result<Schema> {
+    let found: Option<Schema> = query::json(connection, &schema_sql(name, named))?;
     found.ok_or_else(|| {
         Error::new(
             Code::ERRCODE_FDW_SCHEMA_NOT_FOUND,
@@ -133,8 +134,11 @@ pub fn statistics(
     Ok(out)
 }
 
-fn schema_sql(name: &str) -> String {
-    SCHEMA_SQL.replace("$schema", &quote::literal(name))
+fn schema_sql(name: &str, named: &[String]) -> String {
+    let named: Vec<String> = named.iter().map(|name| quote::literal(name)).collect();
+    SCHEMA_SQL
+        .replace("$named::text[]", &format!("ARRAY[{}]::text[]", named.join(", ")))
+        .replace("$schema", &quote::literal(name))
 }
 
 /// One row, one JSON document; no row if the schema does not exist. A partitioned table's size is that
@@ -147,7 +151,7 @@ WITH RECURSIVE base AS (
 ), relation AS (
   SELECT c.oid, c.relname, c.relkind, c.reltuples, c.relpages FROM pg_class c
   WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $schema)
-    AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+    AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (NOT c.relispartition OR c.relname = ANY ($named::text[]))
 ), field AS (
   SELECT a.attrelid, a.attnum, a.attname, a.attnotnull, t.oid AS typid, t.typname, t.typtype,
     tn.nspname AS typschema, e.typname AS element_enum, en.nspname AS element_enum_schema,

@@ -238,6 +238,8 @@ pub fn add_limited(planner: Planner<'_>, input: Rel<'_>, upper: Rel<'_>) -> Resu
         && !planner.returns_sets()
         && !limit.with_ties
         && (limit.count.is_some() || limit.offset.is_some())
+        // No row is asked for then, here or there.
+        && limit.count.and_then(|count| count.constant_int8()) != Some(0)
         && !planner.rechecks_rows()
         && !below.is_part()
         && remote.is_whole()

@@ -34,7 +34,7 @@ pub fn connection(server: Oid, user: Oid) -> Result<Rc<Connection>> {
     let key = (mapping.oid.to_u32(), trusted);
     let known = CONNECTIONS.with_borrow(|all| all.get(&key).cloned());
     match known {
-        Some(known) if known.in_transaction() || !known.stale.get() => Ok(known),
+        Some(known) if known.in_transaction() || known.is_lost() || !known.stale.get() => Ok(known),
         _ => {
             let new = Rc::new(Connection::new(catalog::server(server), mapping, trusted));
             CONNECTIONS.with_borrow_mut(|all| all.insert(key, Rc::clone(&new)));

@@ -112,8 +112,10 @@ impl Scan {
         }
         let (bytes, fields) = stream.row();
         let (rows, label) = (&mut self.rows, &self.plan.label);
+        let server = self.connection.as_ref().map_or("", |connection| &connection.server.name);
         node.store(|values, nulls| {
-            rows.read(bytes, fields, values, nulls).map_err(|error| error.within(label))
+            rows.read(bytes, fields, values, nulls)
+                .map_err(|error| error.within(&format!("{label} on server \"{server}\"")))
         })
     }
 

@@ -51,6 +51,26 @@ pub enum Failure {
     Remote(Error),
     /// We refused what came.
     Ours(Error),
+    /// A standby ended the session because the query held up its recovery: within a savepoint that is
+    /// not an ERROR but a FATAL (`ProcessInterrupts` in tcop/postgres.c).
+    Conflict(Error),
+}
+
+impl Failure {
+    /// What a broken connection means after an error that came before it.
+    fn after(self, error: Option<&Failure>) -> Failure {
+        match (&self, error) {
+            (Failure::Broken(_), Some(Failure::Remote(error))) if is_conflict(error) => {
+                Failure::Conflict(error.clone())
+            }
+            _ => self,
+        }
+    }
+}
+
+/// A standby cancelled the query for its recovery (40001).
+pub fn is_conflict(error: &Error) -> bool {
+    error.code() == Code::ERRCODE_T_R_SERIALIZATION_FAILURE
 }
 
 /// The result of one exchange with the source.
@@ -127,7 +147,9 @@ impl Session {
         match answer {
             Ok(()) => Ok(session),
             Err(Failure::Broken(message)) => Err(failed(message)),
-            Err(Failure::Remote(error) | Failure::Ours(error)) => Err(error),
+            Err(Failure::Remote(error) | Failure::Ours(error) | Failure::Conflict(error)) => {
+                Err(error)
+            }
         }
     }
 
@@ -189,6 +211,11 @@ impl Session {
             }
         }
         Ok(self.conn.result())
+    }
+
+    /// As [`Session::next_result`] after an error: a connection that breaks then was ended by it.
+    pub fn next_result_after(&self, error: Option<&Failure>) -> Exchange<Option<QueryResult>> {
+        self.next_result(None).map_err(|failure| failure.after(error))
     }
 
     /// Waits for input and reads it; `false` when the link broke. Raises what interrupts it.

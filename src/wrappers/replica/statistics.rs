@@ -21,8 +21,19 @@ pub fn apply(relation: Oid, table: &Table, all: &[ColumnStatistics], remote_coll
     let proven = collation::proven(Some(remote_collation));
     let columns = ReplicaTable::load(relation);
     for attribute in catalog::relation_attributes(relation) {
-        let source = columns.column(attribute.number).map(|column| &column.source);
-        let Some(ColumnSource::Remote { name, remote_type, .. }) = source else { continue };
+        let Some(column) = columns.column(attribute.number) else { continue };
+        let (name, remote_type) = match &column.source {
+            ColumnSource::Remote { name, remote_type, .. } => (name, remote_type),
+            ColumnSource::Constant(value) => {
+                set(relation, &attribute, false, always(value));
+                continue;
+            }
+            ColumnSource::Missing => {
+                let never = Local { null_fraction: 1.0, ..Local::default() };
+                set(relation, &attribute, false, never);
+                continue;
+            }
+        };
         let Some(found) = all.iter().find(|s| s.column == *name) else { continue };
         let sorted_alike = attribute.collation == Oid::INVALID || proven;
         let local = Local {
@@ -34,6 +45,16 @@ pub fn apply(relation: Oid, table: &Table, all: &[ColumnStatistics], remote_coll
             correlation: found.correlation.filter(|_| sorted_alike && remote_type.is_none()),
         };
         set(relation, &attribute, false, local);
+    }
+}
+
+/// The statistics of a column that has one value.
+fn always(value: &str) -> Local {
+    Local {
+        width: value.len() as i32,
+        distinct: 1.0,
+        common: Some((format!("{{{}}}", quote_element(value)), vec![1.0])),
+        ..Local::default()
     }
 }
 
@@ -56,6 +77,8 @@ fn pages(table: &Table) -> u32 {
 
 /// What a partition contributes to the statistics of its parent.
 pub struct Part<'a> {
+    /// The site.
+    pub site: &'a str,
     /// The table at the source.
     pub table: &'a Table,
     /// Its columns' statistics.
@@ -72,7 +95,15 @@ pub fn apply_merged(relation: Oid, parts: &[Part<'_>], constant: &str) {
     statistics::set_size(relation, 0, total);
     for attribute in catalog::relation_attributes(relation) {
         let merged = if attribute.name == constant {
-            Local { width: 8, distinct: parts.len() as f32, ..Local::default() }
+            let sites: Vec<String> = parts.iter().map(|part| quote_element(part.site)).collect();
+            let shares =
+                parts.iter().map(|part| (part.table.tuples.max(0.0) / total) as f32).collect();
+            Local {
+                width: 8,
+                distinct: parts.len() as f32,
+                common: Some((format!("{{{}}}", sites.join(",")), shares)),
+                ..Local::default()
+            }
         } else {
             merge_column(&attribute.name, parts, total)
         };

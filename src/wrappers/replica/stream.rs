@@ -392,11 +392,8 @@ impl Stream {
 /// The results behind the data of a COPY say whether it ended well.
 fn end_of_copy(session: &Session, server: &str) -> std::result::Result<Option<Buffer>, Failure> {
     let mut failure = None;
-    while let Some(result) = session.next_result(None)? {
+    while let Some(result) = session.next_result_after(failure.as_ref())? {
         if result.status() == Status::Error {
-            if session.conn.is_bad() {
-                return Err(Failure::Broken(session.conn.message()));
-            }
             failure = Some(Failure::Remote(remote_error(server, &result)));
         }
     }

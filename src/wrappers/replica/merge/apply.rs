@@ -82,6 +82,7 @@ pub fn table(
         let contributions: Vec<_> = parts
             .iter()
             .map(|part| statistics::Part {
+                site: &part.source.site,
                 table: part.table,
                 columns: part.source.statistics.get(name).map_or(&[], Vec::as_slice),
             })
@@ -271,7 +272,8 @@ fn site(
             (partition.schema.clone(), partition.name.clone())
         }
         None => {
-            let partition = partition_name(name, site);
+            let taken = |partition: &str| catalog::relation_by_name(&schema, partition).is_some();
+            let partition = partition_name(name, site, taken);
             execute(&local::create_table(
                 &schema,
                 &partition,
@@ -296,17 +298,17 @@ fn site(
     Ok(())
 }
 
-/// `<table>_<site>`, cut to what a name may be.
-fn partition_name(table: &str, site: &str) -> String {
+/// `<table>_<site>`, or a name of its own where that is too long or taken by another pair.
+fn partition_name(table: &str, site: &str, taken: impl Fn(&str) -> bool) -> String {
     let full = format!("{table}_{site}");
-    if full.len() <= 63 {
+    if full.len() <= 63 && !taken(&full) {
         return full;
     }
-    // FNV-1a, 64 bits: two long names that begin alike must not meet.
-    let hash = full
+    // FNV-1a, 64 bits, over the pair: names that read alike must not meet.
+    let hash = format!("{table}\0{site}")
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
-    let mut cut = 46;
+    let mut cut = full.len().min(46);
     while !full.is_char_boundary(cut) {
         cut -= 1;
     }

@@ -183,7 +183,7 @@ fn read(name: &SourceName) -> Result<Source> {
     // SAFETY: a plain question.
     let connection = registry::connection(server.oid, unsafe { pg_sys::GetUserId() })?;
     let within = |error: Error| error.within(&format!("site \"{}\"", name.site));
-    let schema = introspect::schema(&connection, &name.schema).map_err(within)?;
+    let schema = introspect::schema(&connection, &name.schema, &[]).map_err(within)?;
     let statistics = introspect::statistics(&connection, &name.schema).map_err(within)?;
     Ok(Source {
         site: name.site.clone(),
