@@ -9,14 +9,14 @@ static REPLICA_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(600);
 pub fn define() {
     GucRegistry::define_int_guc(
         c"warehouse.replica_idle_timeout",
-        c"Seconds after which a source closes a connection that this session leaves idle; 0 never.",
+        c"Time after which a source closes a connection that this session leaves idle; 0 never.",
         c"Sent as idle_session_timeout to sources of version 14 and later when a connection is opened. \
           The next query connects again by itself.",
         &REPLICA_IDLE_TIMEOUT,
         0,
         7 * 24 * 3600,
         GucContext::Userset,
-        GucFlags::default(),
+        GucFlags::UNIT_S,
     );
     GucRegistry::define_bool_guc(
         c"warehouse.partitionwise",

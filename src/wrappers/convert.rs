@@ -22,6 +22,8 @@ pub trait Columns {
     fn owns(&self, relation: u32) -> bool;
     /// What stands for the column at the source.
     fn column(&self, relation: u32, attribute: i16) -> Converted;
+    /// What stands for the column at the source where it only matters whether it is NULL.
+    fn presence(&self, relation: u32, attribute: i16) -> Converted;
     /// Whether the default collation is proven to be the same at the source.
     fn collation_proven(&self) -> bool;
 }
@@ -34,12 +36,14 @@ pub struct Converter<'a, 'c> {
     pub params: Vec<Node<'a>>,
     /// Whether aggregates may be sent.
     aggregates: bool,
+    /// What is converted may never be evaluated: a value of it must not be computed beforehand.
+    conditional: bool,
 }
 
 impl<'a, 'c> Converter<'a, 'c> {
     /// A converter for expressions of the query being planned.
     pub fn new(planner: Planner<'a>, columns: &'c dyn Columns) -> Self {
-        Converter { planner, columns, params: Vec::new(), aggregates: false }
+        Converter { planner, columns, params: Vec::new(), aggregates: false, conditional: false }
     }
 
     /// The same for expressions above a grouping.
@@ -117,7 +121,9 @@ impl<'a, 'c> Converter<'a, 'c> {
             if node.is_volatile() {
                 return Err(Reason::NotImmutable("a volatile function".to_owned()));
             }
-            return self.param(node);
+            if !self.conditional || never_fails(node) {
+                return self.param(node);
+            }
         }
         match kind {
             Kind::Op { opno, opfuncid, args, .. } if is_enum_equality(opfuncid) => {
@@ -194,7 +200,10 @@ impl<'a, 'c> Converter<'a, 'c> {
             }
             Kind::ArrayCoerce => Err(Reason::Unsupported("a cast of arrays")),
             Kind::Bool { op, args } => {
-                let mut args = self.all(args)?;
+                let mut args = match op {
+                    BoolOp::Not => self.all(args)?,
+                    BoolOp::And | BoolOp::Or => self.first_for_sure(args)?,
+                };
                 Ok(match op {
                     BoolOp::And => Expr::And(args),
                     BoolOp::Or => Expr::Or(args),
@@ -218,12 +227,19 @@ impl<'a, 'c> Converter<'a, 'c> {
                 Ok(Expr::BoolTest { arg: Box::new(self.expr(arg)?), test })
             }
             Kind::Case { arg, arms, otherwise, .. } => self.case(arg, arms, otherwise),
-            Kind::Coalesce { args, .. } => Ok(Expr::Coalesce(self.all(args)?)),
+            Kind::Coalesce { args, .. } => Ok(Expr::Coalesce(self.first_for_sure(args)?)),
             Kind::MinMax { greatest, args, inputcollid, .. } => {
                 if inputcollid != Oid::INVALID {
-                    return Err(Reason::Collation);
+                    self.collation_may_go("greatest", inputcollid)?;
+                    if is_bytewise(inputcollid) {
+                        return Err(Reason::Collation);
+                    }
                 }
                 for arg in &args {
+                    let json = orders_by_collation(arg.result_type());
+                    if json && !self.columns.collation_proven() {
+                        return Err(Reason::Collation);
+                    }
                     sendable(arg.result_type())?;
                 }
                 let args = self.all(args)?;
@@ -265,7 +281,7 @@ impl<'a, 'c> Converter<'a, 'c> {
     fn presence(&mut self, node: Node<'a>) -> Converted {
         match node.kind() {
             Kind::Var { varno, varattno, varlevelsup: 0, .. } if self.columns.owns(varno) => {
-                self.columns.column(varno, varattno)
+                self.columns.presence(varno, varattno)
             }
             _ => self.expr(node),
         }
@@ -288,12 +304,17 @@ impl<'a, 'c> Converter<'a, 'c> {
         if !types::is_builtin(aggregate.aggfnoid) {
             return Err(Reason::NotBuiltIn(format!("aggregate {}", function.name)));
         }
+        let json = aggregate.argtypes.iter().any(|of| orders_by_collation(*of));
+        if json && (aggregate.distinct || aggregate.within_group || orders_text(&function.name)) {
+            return Err(Reason::Collation);
+        }
         if orders_text(&function.name) || aggregate.within_group {
             self.collation_may_go(&function.name, aggregate.inputcollid)?;
         }
         let mut order = Vec::new();
         for key in &aggregate.order {
-            let collation = self.sort_collation(key.node.result_collation())?;
+            let collation =
+                self.sort_collation(key.node.result_type(), key.node.result_collation())?;
             let direction = direction(key.operator, key.node.result_type())
                 .ok_or(Reason::Unsupported("this sort key"))?;
             order.push(SortTerm {
@@ -325,6 +346,31 @@ impl<'a, 'c> Converter<'a, 'c> {
 
     fn all(&mut self, nodes: Vec<Node<'a>>) -> Result<Vec<Expr>, Reason> {
         nodes.into_iter().map(|node| self.expr(node)).collect()
+    }
+
+    /// Of these only the first is evaluated in any case.
+    fn first_for_sure(&mut self, nodes: Vec<Node<'a>>) -> Result<Vec<Expr>, Reason> {
+        let mut nodes = nodes.into_iter();
+        let mut out = Vec::with_capacity(nodes.len());
+        if let Some(first) = nodes.next() {
+            out.push(self.expr(first)?);
+        }
+        self.conditionally(|this| {
+            for node in nodes {
+                out.push(this.expr(node)?);
+            }
+            Ok(out)
+        })
+    }
+
+    fn conditionally<T>(
+        &mut self,
+        convert: impl FnOnce(&mut Self) -> Result<T, Reason>,
+    ) -> Result<T, Reason> {
+        let before = std::mem::replace(&mut self.conditional, true);
+        let out = convert(self);
+        self.conditional = before;
+        out
     }
 
     fn operands(&mut self, args: Vec<Node<'a>>, collate: bool) -> Result<Vec<Expr>, Reason> {
@@ -408,6 +454,15 @@ impl<'a, 'c> Converter<'a, 'c> {
         otherwise: Option<Node<'a>>,
     ) -> Converted {
         let operand = arg.map(|arg| self.expr(arg)).transpose()?.map(Box::new);
+        self.conditionally(|this| this.arms(operand, arms, otherwise))
+    }
+
+    fn arms(
+        &mut self,
+        operand: Option<Box<Expr>>,
+        arms: Vec<(Node<'a>, Node<'a>)>,
+        otherwise: Option<Node<'a>>,
+    ) -> Converted {
         let mut out = Vec::with_capacity(arms.len());
         for (when, then) in arms {
             let when = if operand.is_some() {
@@ -443,6 +498,10 @@ impl<'a, 'c> Converter<'a, 'c> {
         if !types::is_builtin(funcid) {
             return Err(Reason::NotBuiltIn(label()));
         }
+        // Its result depends on the version's keywords and on quote_all_identifiers.
+        if function.name == "quote_ident" {
+            return Err(Reason::NotImmutable(label()));
+        }
         if function.volatility != b'i' && !depends_on_time_zone_alone(&function.name) {
             return Err(Reason::NotImmutable(label()));
         }
@@ -472,8 +531,10 @@ impl<'a, 'c> Converter<'a, 'c> {
     }
 
     /// The collation to write behind a sort key, `None` for none.
-    pub fn sort_collation(&self, collation: Oid) -> Result<Option<&'static str>, Reason> {
-        if collation == Oid::INVALID {
+    pub fn sort_collation(&self, of: Oid, collation: Oid) -> Result<Option<&'static str>, Reason> {
+        if orders_by_collation(of) && !self.columns.collation_proven() {
+            Err(Reason::Collation)
+        } else if collation == Oid::INVALID {
             Ok(None)
         } else if is_bytewise(collation) {
             Ok(Some(BYTEWISE))
@@ -540,6 +601,18 @@ fn orders_text(function: &str) -> bool {
     matches!(function, "min" | "max")
 }
 
+/// Whether computing a value beforehand cannot go wrong where the query would not have computed it.
+fn never_fails(node: Node<'_>) -> bool {
+    match node.kind() {
+        Kind::Const { .. } | Kind::Param | Kind::SqlValueFunction => true,
+        Kind::Relabel { arg, .. } => never_fails(arg),
+        Kind::Func { args, .. } => args.is_empty(),
+        // A column of another relation of the query.
+        Kind::Var { .. } => true,
+        _ => false,
+    }
+}
+
 /// Equality of enums, by the names of its functions.
 fn is_enum_equality(function: Oid) -> bool {
     types::is_builtin(function)
@@ -580,6 +653,10 @@ fn sendable(of: Oid) -> Result<(), Reason> {
     if !types::is_builtin(of) {
         return Err(Reason::NotBuiltIn(label()));
     }
+    // An amount of money is written by lc_monetary.
+    if matches!(of, pg_sys::MONEYOID | pg_sys::MONEYARRAYOID) {
+        return Err(Reason::SessionDependentText(label()));
+    }
     match super::replica::decode::travel(of) {
         super::replica::decode::Travel::Binary => Ok(()),
         // What cannot travel in binary names objects of one server or has no fixed form.
@@ -606,7 +683,21 @@ fn text_form_is_fixed(of: Oid, output: bool) -> Result<(), Reason> {
         }
     }
     // Floats print by extra_float_digits although their output function counts as immutable.
-    let float = matches!(of, pg_sys::FLOAT4OID | pg_sys::FLOAT8OID);
+    // So do the shapes made of them; bytea prints by bytea_output, money by lc_monetary.
+    let float = matches!(
+        of,
+        pg_sys::FLOAT4OID
+            | pg_sys::FLOAT8OID
+            | pg_sys::POINTOID
+            | pg_sys::LSEGOID
+            | pg_sys::PATHOID
+            | pg_sys::BOXOID
+            | pg_sys::POLYGONOID
+            | pg_sys::LINEOID
+            | pg_sys::CIRCLEOID
+            | pg_sys::BYTEAOID
+            | pg_sys::MONEYOID
+    );
     let fixed = types::function(function).is_some_and(|f| f.volatility == b'i');
     if fixed && !(float && output) { Ok(()) } else { Err(Reason::SessionDependentText(label())) }
 }
@@ -622,7 +713,34 @@ fn constant(of: Oid, value: Option<pg_sys::Datum>) -> Converted {
 
 /// Comparisons of jsonb use the database's collation without saying so.
 fn compares_json(function: &str) -> bool {
-    matches!(function, "jsonb_lt" | "jsonb_gt" | "jsonb_le" | "jsonb_ge" | "jsonb_cmp")
+    matches!(
+        function,
+        "jsonb_lt"
+            | "jsonb_gt"
+            | "jsonb_le"
+            | "jsonb_ge"
+            | "jsonb_cmp"
+            // like_regex folds case by it.
+            | "jsonb_path_exists"
+            | "jsonb_path_exists_opr"
+            | "jsonb_path_match"
+            | "jsonb_path_match_opr"
+            | "jsonb_path_query_first"
+            | "jsonb_path_query_array"
+            // Of arrays of jsonb.
+            | "array_lt"
+            | "array_gt"
+            | "array_le"
+            | "array_ge"
+            | "array_larger"
+            | "array_smaller"
+            | "btarraycmp"
+    )
+}
+
+/// Types whose order is by the database's collation without saying so.
+fn orders_by_collation(of: Oid) -> bool {
+    matches!(of, pg_sys::JSONBOID | pg_sys::JSONBARRAYOID)
 }
 
 /// Built-in functions that get a collation and give the same under every deterministic one.

@@ -38,7 +38,9 @@ impl TableColumn {
 
     /// The name of the type that its bytes have: under a domain, its base type.
     pub fn wire_type_name(&self) -> String {
-        types::type_name(types::base_type(self.of), self.typmod)
+        let base = types::base_type(self.of);
+        // An enum travels as its label, and its name here means nothing there.
+        if types::is_enum(base) { "text".to_owned() } else { types::type_name(base, self.typmod) }
     }
 }
 
@@ -123,6 +125,8 @@ pub struct TableRef {
     pub table: Rc<ReplicaTable>,
     /// It stands on the side of an outer join that may have no row.
     pub nullable: bool,
+    /// It stands behind EXISTS: nothing outside can name its columns.
+    pub hidden: bool,
 }
 
 impl TableRef {
@@ -175,6 +179,11 @@ impl<'a> Scope<'a> {
         Some((table, table.table.column(attribute)?))
     }
 
+    /// Whether a column of the query's result may be this one.
+    pub fn sees(&self, relation: u32, attribute: i16) -> bool {
+        self.find(relation, attribute).is_some_and(|(table, _)| !table.hidden)
+    }
+
     /// What stands for the column in the select list: as it travels.
     pub fn output(&self, relation: u32, attribute: i16) -> Option<Expr> {
         let (_, column) = self.find(relation, attribute)?;
@@ -217,18 +226,20 @@ impl Columns for Scope<'_> {
             }
             ColumnSource::Constant(text) => Ok(literal(column, Some(text.clone()))),
             ColumnSource::Missing => Ok(literal(column, None)),
-            ColumnSource::Remote { collates_otherwise, .. } => {
-                if column.travel == Travel::Text {
-                    return Err(Reason::Column(column.name.clone()));
-                }
-                let plain = column.plain(relation).ok_or(Reason::WholeRow)?;
-                Ok(if *collates_otherwise {
-                    let collation = "pg_catalog.\"default\"".to_owned();
-                    Expr::Collate { arg: Box::new(plain), collation }
-                } else {
-                    plain
-                })
+            // What it gives when it is compared there is not what it gives here.
+            ColumnSource::Remote { collates_otherwise: true, .. } => Err(Reason::Collation),
+            ColumnSource::Remote { .. } if column.travel == Travel::Text => {
+                Err(Reason::Column(column.name.clone()))
             }
+            ColumnSource::Remote { .. } => column.plain(relation).ok_or(Reason::WholeRow),
+        }
+    }
+
+    fn presence(&self, relation: u32, attribute: i16) -> Converted {
+        let (_, column) = self.find(relation, attribute).ok_or(Reason::WholeRow)?;
+        match &column.source {
+            ColumnSource::Remote { .. } => column.plain(relation).ok_or(Reason::WholeRow),
+            _ => self.column(relation, attribute),
         }
     }
 

@@ -8,6 +8,7 @@
 use super::private::State;
 use super::state;
 use crate::pg::error::{Error, Result};
+use crate::pg::guc::Level;
 use crate::pg::memory::Context;
 use crate::pg::types;
 use pgrx::pg_sys::panic::CaughtError;
@@ -68,6 +69,9 @@ fn names_objects(of: Oid) -> bool {
             | pg_sys::REGCONFIGARRAYOID
             | pg_sys::REGDICTIONARYARRAYOID
             | pg_sys::XMLOID
+            // Their receive functions refuse the empty ones that their input functions take.
+            | pg_sys::INT2VECTOROID
+            | pg_sys::OIDVECTOROID
     )
 }
 
@@ -181,6 +185,7 @@ pub struct Decoder {
     scratch: Vec<u64>,
     context: Context,
     calls_functions: bool,
+    reads_xml: bool,
 }
 
 /// Above this the scratch buffer is given back after the row that needed it, in bytes.
@@ -191,6 +196,7 @@ impl Decoder {
     pub fn new(columns: Vec<Column>) -> Decoder {
         Decoder {
             calls_functions: columns.iter().any(Column::calls_functions),
+            reads_xml: columns.iter().any(|column| column.of == pg_sys::XMLOID),
             columns,
             scratch: Vec::new(),
             context: Context::new(c"warehouse row"),
@@ -213,6 +219,12 @@ impl Decoder {
     ) -> Result<()> {
         // The receive functions of text-like types convert from the client's encoding.
         let _encoding = self.calls_functions.then(DatabaseEncoding::enter);
+        let _content = self.reads_xml.then(|| {
+            // A fragment is a value too.
+            let level = Level::enter();
+            level.set(c"xmloption", c"content");
+            level
+        });
         if self.calls_functions {
             self.context.reset();
         }

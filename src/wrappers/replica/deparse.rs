@@ -32,7 +32,11 @@ pub fn probe(query: &Select, scope: &Scope<'_>) -> Probe {
         let qualifier =
             if several { format!("{}.", postgres::alias(relation)) } else { String::new() };
         names.push(format!("{qualifier}{}", keywords::ident(name)));
-        columns.push(Expected { name: column.name.clone(), of: wire_type(column.of) });
+        columns.push(Expected {
+            name: column.name.clone(),
+            of: wire_type(column.of),
+            typmod: column.typmod,
+        });
     }
     let tables: Vec<String> = scope
         .tables
@@ -64,7 +68,11 @@ pub fn whole_table(table: &ReplicaTable, columns: &[&TableColumn]) -> (String, P
             (Travel::Binary, Some(_)) => format!("{quoted}::{}", column.wire_type_name()),
             (Travel::Binary, None) => {
                 names.push(quoted.clone());
-                expected.push(Expected { name: column.name.clone(), of: wire_type(column.of) });
+                expected.push(Expected {
+                    name: column.name.clone(),
+                    of: wire_type(column.of),
+                    typmod: column.typmod,
+                });
                 quoted
             }
         });

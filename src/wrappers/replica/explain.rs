@@ -3,6 +3,7 @@
 use super::private::ScanPlan;
 use super::scan::Scan;
 use crate::pg::explain::Explain;
+use warehouse_core::quote;
 
 /// ExplainForeignScan. With VERBOSE the remote SQL and why conditions stayed here; with ANALYZE what
 /// was received.
@@ -11,6 +12,14 @@ pub fn scan(out: Explain<'_>, plan: &ScanPlan, scan: Option<&Scan>) {
         let reasons: Vec<&str> = plan.local.iter().map(|local| local.reason.as_str()).collect();
         if !reasons.is_empty() {
             out.text(c"Local Filter Reason", &reasons.join("; "));
+        }
+        let gates: Vec<String> = plan
+            .gates
+            .iter()
+            .map(|gate| format!("${} = {}", gate.param + 1, quote::literal(&gate.text)))
+            .collect();
+        if !gates.is_empty() {
+            out.text(c"Read Only If", &gates.join(" AND "));
         }
         out.text(c"Remote SQL", &plan.sql.numbered());
     }

@@ -84,7 +84,7 @@ fn partial_remote<'p>(
     Some(Remote {
         work: below.work + cost::group(below.sent, groups, expressions),
         sent: groups,
-        grouping: Some(Grouping { keys, having: Vec::new(), target }),
+        grouping: Some(Grouping { keys, having: Vec::new(), target, partial: true }),
         ..below.clone()
     })
 }
@@ -147,7 +147,7 @@ fn grouped_remote<'p>(
     Some(Remote {
         work: below.work + cost::group(below.sent, groups, expressions),
         sent,
-        grouping: Some(Grouping { keys, having: there, target }),
+        grouping: Some(Grouping { keys, having: there, target, partial: false }),
         ..below.clone()
     })
 }

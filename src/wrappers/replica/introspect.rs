@@ -156,7 +156,7 @@ WITH RECURSIVE base AS (
   SELECT a.attrelid, a.attnum, a.attname, a.attnotnull, t.oid AS typid, t.typname, t.typtype,
     tn.nspname AS typschema, e.typname AS element_enum, en.nspname AS element_enum_schema,
     format_type(t.oid, COALESCE(b.typmod, a.atttypmod)) AS typetext,
-    CASE WHEN a.attcollation NOT IN (0, 100) THEN cl.collname END AS collated
+    CASE WHEN a.attcollation NOT IN (0, 100, t.typcollation) THEN cl.collname END AS collated
   FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
     LEFT JOIN base b ON b.domain = a.atttypid
       AND NOT EXISTS (SELECT FROM pg_type d WHERE d.oid = b.oid AND d.typtype = 'd')

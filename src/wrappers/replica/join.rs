@@ -77,6 +77,7 @@ fn joined<'p>(
     };
     for (at, table) in tables.iter_mut().enumerate() {
         table.nullable |= nullable(at);
+        table.hidden |= matches!(kind, Kinds::Exists { .. }) && at >= count;
     }
 
     let clauses = clauses.into_iter().filter(|clause| !clause.is_constant());
@@ -168,7 +169,7 @@ fn is_yielded<'p>(joined: &Remote<'p>, join: Rel<'p>) -> bool {
     let conditions = joined.local.iter().map(|clause| clause.node());
     targets.into_iter().map(|(node, _)| node).chain(conditions).all(|node| {
         node.parts(false).into_iter().all(|part| match part.kind() {
-            Kind::Var { varno, varattno, .. } => scope.find(varno, varattno).is_some(),
+            Kind::Var { varno, varattno, .. } => scope.sees(varno, varattno),
             _ => false,
         })
     })

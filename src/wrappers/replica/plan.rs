@@ -11,7 +11,7 @@ use super::decode::{Travel, travel};
 use super::deparse;
 use super::options::{ColumnSource, ServerOptions};
 use super::partial;
-use super::private::{Constant, Fetched, Local, PathNote, ScanPlan};
+use super::private::{Constant, Fetched, Gate, Local, PathNote, ScanPlan};
 use super::remote::{self, Condition, Kept, Remote};
 use crate::pg::catalog;
 use crate::pg::error::{Error, Result};
@@ -20,7 +20,9 @@ use crate::pg::planner::{Clause, Cost, Outer, Planner, Rel, ScanTarget, SortKey}
 use crate::wrappers::convert::{Columns as _, Converter, direction};
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::{self, Oid};
-use warehouse_core::predicate::{Bound, Expr, Literal, Reason, Select, SortTerm, TypeName, bound};
+use warehouse_core::predicate::{
+    Bound, Expr, Literal, OperatorName, Reason, Select, SortTerm, TypeName, bound,
+};
 
 /// Rows that a table nobody has analyzed is taken to have.
 const UNKNOWN_ROWS: f64 = 10_000.0;
@@ -305,11 +307,19 @@ fn sort_terms<'p>(
                 }
                 converter = converter.with_aggregates();
             }
+            let seen = expr.node.parts(false).iter().all(|part| match part.kind() {
+                Kind::Var { varno, varattno, .. } => scope.sees(varno, varattno),
+                _ => false,
+            });
+            if !seen && grouped.is_none() {
+                return false;
+            }
             // A sort key is written once, so it must not hold run-time values.
             let converted =
                 converter.clause(expr.node).ok().filter(|_| converter.params.is_empty());
             let Some(converted) = converted else { return false };
-            let collation = converter.sort_collation(expr.node.result_collation());
+            let collation =
+                converter.sort_collation(expr.node.result_type(), expr.node.result_collation());
             let same = expr.node.result_collation() == key.collation();
             let (Ok(collation), true) = (collation, same) else { return false };
             let Some(direction) = direction(key.operator(expr.sorted_as), expr.node.result_type())
@@ -383,7 +393,10 @@ pub fn build<'p>(
     }
     let reasons = reasons(planner, &scope, remote, &local);
     let source = Remote { conditions, ..remote.clone() };
-    let rows = source.rows(&mut converter).map_err(sent)?;
+    let mut rows = source.rows(&mut converter).map_err(sent)?;
+    // One group of no rows is a row: then the source has to be asked in any case.
+    let may_be_empty = remote.grouping.as_ref().is_none_or(|g| g.partial || !g.keys.is_empty());
+    let gates = if may_be_empty { take_gates(&mut rows.conditions) } else { Vec::new() };
 
     let target = match &remote.grouping {
         Some(grouping) => Some(grouping.target),
@@ -430,11 +443,39 @@ pub fn build<'p>(
         collation: collation.filter(|_| scope.relied.get()),
         fetched: columns.fetched,
         constants: columns.constants,
+        gates,
         row_size: rel.width(),
         interleaved: planner.others_on_server(rel, remote.server) > 0,
         local: reasons,
     };
     Ok(Chosen { plan, params: converter.params, local, target })
+}
+
+/// Takes the comparisons of a constant with a run-time value out of the conditions: such as the site
+/// of a part with the site that is asked for.
+fn take_gates(conditions: &mut Vec<Expr>) -> Vec<Gate> {
+    let gate = |condition: &Expr| -> Option<Gate> {
+        let Expr::Operator { op, args } = condition else { return None };
+        let [left, right] = args.as_slice() else { return None };
+        match (left, right) {
+            (Expr::Literal(literal), Expr::Param { index, of })
+            | (Expr::Param { index, of }, Expr::Literal(literal))
+                if *op == OperatorName::builtin("=") && of.0 == "text" && literal.of == *of =>
+            {
+                Some(Gate { param: *index, text: literal.text.clone()? })
+            }
+            _ => None,
+        }
+    };
+    let mut gates = Vec::new();
+    conditions.retain(|condition| match gate(condition) {
+        Some(found) => {
+            gates.push(found);
+            false
+        }
+        None => true,
+    });
+    gates
 }
 
 /// A key of GROUP BY: a column of any type that travels in binary, or an expression.

@@ -85,6 +85,15 @@ pub struct Local {
     pub reason: String,
 }
 
+/// A condition that decides here, before the source is asked, whether there can be any row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gate {
+    /// The run-time value, by its number.
+    pub param: usize,
+    /// What it has to be.
+    pub text: String,
+}
+
 /// A scan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScanPlan {
@@ -102,6 +111,9 @@ pub struct ScanPlan {
     pub fetched: Vec<Fetched>,
     /// The columns whose values are known.
     pub constants: Vec<Constant>,
+    /// Without these the source is not asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<Gate>,
     /// Bytes expected of a row.
     pub row_size: i32,
     /// Other scans of the plan may take turns with it on the same connection.

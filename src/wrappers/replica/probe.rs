@@ -6,7 +6,7 @@
 //! transaction ends, so the answer holds for the transaction.
 
 use super::session::{RemoteType, Session};
-use crate::pg::error::{Error, Result};
+use crate::pg::error::Error;
 use crate::pg::libpq::QueryResult;
 use crate::pg::types;
 use pgrx::PgSqlErrorCode as Code;
@@ -17,6 +17,15 @@ use serde::{Deserialize, Serialize};
 pub const TYPES_SQL: &str = "SELECT oid AS warehouse_type, typtype, pg_catalog.format_type(oid, NULL) \
                              FROM pg_catalog.pg_type WHERE typtype = 'e'";
 
+/// Why an answer is not what it must be.
+#[derive(Debug)]
+pub enum Mismatch {
+    /// There is a type that this session has not met: its types have to be asked for again.
+    UnknownType,
+    /// A column is of another type.
+    Other(Error),
+}
+
 /// A column and what it must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expected {
@@ -24,6 +33,8 @@ pub struct Expected {
     pub name: String,
     /// The base type that the bytes must have; 0 for an enum.
     pub of: u32,
+    /// The type modifier it must have; -1 for any.
+    pub typmod: i32,
 }
 
 /// The check of one read's columns.
@@ -56,38 +67,60 @@ impl Probe {
         true
     }
 
-    /// Compares the columns of the answer with what they must be.
-    pub fn check(&self, server: &str, session: &Session, result: &QueryResult) -> Result<()> {
+    /// Compares the columns of the answer with what they must be; `fresh` if the source's types have
+    /// been asked for in the same read.
+    pub fn check(
+        &self,
+        server: &str,
+        session: &Session,
+        result: &QueryResult,
+        fresh: bool,
+    ) -> std::result::Result<(), Mismatch> {
         for (at, column) in self.columns.iter().enumerate() {
-            let (found, _) = result.column_type(at);
+            let (found, typmod) = result.column_type(at);
             let known = session.types.get(&found);
             let well = if column.of == 0 {
                 known.is_some_and(|t| t.kind == 'e') || is_text(found)
             } else {
-                found == column.of || (is_text(found) && is_text(column.of))
+                (found == column.of || (is_text(found) && is_text(column.of)))
+                    && fits(column.of, column.typmod, typmod)
             };
+            if !well && column.of == 0 && known.is_none() && found >= 10_000 && !fresh {
+                return Err(Mismatch::UnknownType);
+            }
             if !well {
                 let there = match known {
                     Some(found) => found.name.clone(),
-                    None if found < 10_000 => types::type_name(Oid::from(found), -1),
+                    None if found < 10_000 => types::type_name(Oid::from(found), typmod),
                     None => "of a type of its own".to_owned(),
                 };
                 let here = match column.of {
                     0 => "an enum".to_owned(),
-                    of => types::type_name(Oid::from(of), -1),
+                    of => types::type_name(Oid::from(of), column.typmod),
                 };
-                return Err(Error::new(
+                return Err(Mismatch::Other(Error::new(
                     Code::ERRCODE_FDW_INVALID_DATA_TYPE,
                     format!(
                         "column \"{}\" is {there} on server \"{server}\", not {here}",
                         column.name
                     ),
                 )
-                .hint("Run warehouse.merge_schema() again, IMPORT FOREIGN SCHEMA anew, or set the column option remote_type so that the source casts."));
+                .hint("Run warehouse.merge_schema() again, IMPORT FOREIGN SCHEMA anew, or set the column option remote_type so that the source casts.")));
             }
         }
         Ok(())
     }
+}
+
+/// Whether values with one type modifier are values with another one.
+fn fits(of: u32, here: i32, there: i32) -> bool {
+    let only_wider = of == pg_sys::VARCHAROID.to_u32()
+        || of == pg_sys::VARBITOID.to_u32()
+        || of == pg_sys::TIMESTAMPOID.to_u32()
+        || of == pg_sys::TIMESTAMPTZOID.to_u32()
+        || of == pg_sys::TIMEOID.to_u32()
+        || of == pg_sys::TIMETZOID.to_u32();
+    here < 0 || here == there || (only_wider && there >= 0 && there < here)
 }
 
 /// The two types that share their form and all their operators.

@@ -78,6 +78,8 @@ pub struct Grouping<'p> {
     pub having: Vec<Node<'p>>,
     /// What it yields: the columns of the scan.
     pub target: ScanTarget<'p>,
+    /// It yields transition values to be combined here.
+    pub partial: bool,
 }
 
 /// What this wrapper keeps with a relation of the planner.
@@ -113,7 +115,12 @@ impl<'p> Remote<'p> {
         Remote {
             server: table.server,
             options: Rc::new(options),
-            tables: vec![TableRef { relation, table: Rc::new(table), nullable: false }],
+            tables: vec![TableRef {
+                relation,
+                table: Rc::new(table),
+                nullable: false,
+                hidden: false,
+            }],
             shape: Shape::Table(relation),
             conditions: Vec::new(),
             local: Vec::new(),

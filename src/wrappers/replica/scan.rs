@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::decode::{Column, Decoder, Travel};
-use super::private::{Constant, Fetched, ScanPlan};
+use super::private::{Constant, Fetched, Gate, ScanPlan};
 use super::registry;
 use super::stream::{Request, Stats, Stream};
 use crate::pg::datum;
@@ -12,6 +12,7 @@ use pgrx::pg_sys::{self, Datum, Oid};
 use std::cell::RefCell;
 use std::rc::Rc;
 use warehouse_core::copy::Field;
+use warehouse_core::quote;
 
 /// Turns the rows of a stream into rows of a table: what is fetched, what is constant, and NULL.
 pub struct RowReader {
@@ -103,7 +104,13 @@ impl Scan {
         }
         let stream = match &self.stream {
             Some(stream) => Rc::clone(stream),
-            None => self.open(node)?,
+            None => match self.open(node)? {
+                Some(stream) => stream,
+                None => {
+                    self.finished = true;
+                    return Ok(node.empty_slot());
+                }
+            },
         };
         let mut stream = stream.borrow_mut();
         if !stream.advance()? {
@@ -119,7 +126,15 @@ impl Scan {
         })
     }
 
-    fn open(&mut self, node: ScanNode<'_>) -> Result<Rc<RefCell<Stream>>> {
+    /// Begins to read; `None` if there can be no row.
+    fn open(&mut self, node: ScanNode<'_>) -> Result<Option<Rc<RefCell<Stream>>>> {
+        let values = node.evaluate(&self.params);
+        let is_open = |gate: &Gate| {
+            values.get(gate.param).is_some_and(|value| *value == quote::literal(&gate.text))
+        };
+        if !self.plan.gates.iter().all(is_open) {
+            return Ok(None);
+        }
         let connection = match &self.connection {
             Some(connection) => Rc::clone(connection),
             None => {
@@ -129,7 +144,6 @@ impl Scan {
                 connection
             }
         };
-        let values = node.evaluate(&self.params);
         let sql = self
             .plan
             .sql
@@ -147,7 +161,7 @@ impl Scan {
             },
         )?;
         self.stream = Some(Rc::clone(&stream));
-        Ok(stream)
+        Ok(Some(stream))
     }
 
     /// ReScanForeignScan: the next row is the first one again, with the parameters as they are then.

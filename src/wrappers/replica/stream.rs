@@ -5,7 +5,7 @@
 //! wire while a COPY is under way, the rest of it goes to a [`Spool`].
 
 use super::connection::Connection;
-use super::probe::{Probe, TYPES_SQL};
+use super::probe::{Mismatch, Probe, TYPES_SQL};
 use super::session::{Failure, Session, remote_error};
 use crate::pg::error::{Error, Result};
 use crate::pg::libpq::{Buffer, CopyStep, QueryResult, Status};
@@ -75,6 +75,9 @@ const BATCH_BYTES: usize = 1 << 20;
 const FIRST_BATCH_ROWS: usize = 500;
 /// Rows of a batch at most.
 const BATCH_ROWS: usize = 10_000;
+
+/// A row of more bytes costs the connection, at the end of the transaction.
+const LARGE_ROW: usize = 8 << 20;
 
 /// The rows of one read.
 #[derive(Debug)]
@@ -154,6 +157,8 @@ impl Stream {
             sql
         };
         let mut probed = !verify;
+        let mut types_asked = false;
+        let mut unknown = false;
         let mut copying = false;
         let mut batch = None;
         let savepoint = connection.begin_read(&body, |session, result| match result.status() {
@@ -162,10 +167,23 @@ impl Stream {
                 check_collation(session, request, connection)?;
                 Ok(true)
             }
-            Status::Rows if !probed && probe.learn_types(session, &result) => Ok(false),
+            Status::Rows if !probed && probe.learn_types(session, &result) => {
+                types_asked = true;
+                Ok(false)
+            }
             Status::Rows if !probed => {
                 check_collation(session, request, connection)?;
-                probe.check(&connection.server.name, session, &result)?;
+                let server = &connection.server.name;
+                probe.check(server, session, &result, types_asked).map_err(|mismatch| {
+                    match mismatch {
+                        Mismatch::Other(error) => error,
+                        Mismatch::UnknownType => {
+                            unknown = true;
+                            session.types.clear();
+                            Error::bug("a type was not known")
+                        }
+                    }
+                })?;
                 connection.set_verified(&probe.sql);
                 probed = true;
                 Ok(false)
@@ -175,7 +193,12 @@ impl Stream {
                 Ok(false)
             }
             _ => Ok(false),
-        })?;
+        });
+        let savepoint = match savepoint {
+            // Types that were made since the session began are asked for, once.
+            Err(_) if unknown => return self.begin(),
+            savepoint => savepoint?,
+        };
         self.stats.waiting += self.began.elapsed();
         self.savepoint = savepoint;
         if copying {
@@ -225,6 +248,10 @@ impl Stream {
                             Ok(Message::Trailer) => {}
                             Ok(Message::Row) => {
                                 self.stats.bytes += buffer.bytes().len() as u64;
+                                if buffer.bytes().len() > LARGE_ROW {
+                                    // libpq keeps a buffer of that size for as long as it lives.
+                                    self.connection.stale.set(true);
+                                }
                                 self.buffer = Some(buffer);
                                 return Ok(true);
                             }

@@ -7,7 +7,7 @@ mod pair;
 mod plain;
 mod topology;
 
-pub use pair::Pair;
+pub use pair::{Pair, READER, READER_PASSWORD};
 pub use plain::PlainCopy;
 pub use topology::Topology;
 

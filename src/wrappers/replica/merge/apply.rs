@@ -153,24 +153,33 @@ fn update_columns(
             report.push(Change::new(name, "dropped not null").of(&wanted.name));
         }
         if present.of != wanted.of {
-            conflict(name, wanted, report);
             let altered = attempt(|| {
-                execute(&format!(
-                    "ALTER TABLE {table} ALTER COLUMN {column} TYPE {0} USING {column}::text::{0}",
-                    wanted.of
-                ))
+                execute(&format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE {}", wanted.of))
             });
-            report.push(match altered {
-                Ok(()) => Change::new(name, "changed type")
-                    .of(&wanted.name)
-                    .saying(format!("{} to {}", present.of, wanted.of)),
-                Err(error) => Change::new(name, "type kept").of(&wanted.name).saying(format!(
-                    "{} instead of {}, cast at the source: {}",
-                    present.of,
-                    wanted.of,
-                    error.message()
-                )),
+            // What could not be changed is told once: from then on a site's column casts.
+            let told = found.partitions.iter().any(|partition| {
+                partition.columns.get(&wanted.name).is_some_and(|o| o.contains_key("remote_type"))
             });
+            match altered {
+                Ok(()) => {
+                    conflict(name, wanted, report);
+                    report.push(
+                        Change::new(name, "changed type")
+                            .of(&wanted.name)
+                            .saying(format!("{} to {}", present.of, wanted.of)),
+                    );
+                }
+                Err(_) if told => {}
+                Err(error) => {
+                    conflict(name, wanted, report);
+                    report.push(Change::new(name, "type kept").of(&wanted.name).saying(format!(
+                        "{} instead of {}, cast at the source: {}",
+                        present.of,
+                        wanted.of,
+                        error.message()
+                    )));
+                }
+            }
         }
     }
     // Sites that are not among the sources of this run keep what they read.

@@ -1,0 +1,17 @@
+//! Everything that needs real servers, in one binary so that tests share them.
+//!
+//! `harness` tests the harness itself. `support` is what tests share; a test of the extension goes
+//! into the module of the feature it is about.
+
+mod ask;
+mod cancel;
+mod demo;
+mod differential;
+mod failure;
+mod harness;
+mod import;
+mod merge;
+mod session;
+mod support;
+mod types;
+mod upgrade;
