@@ -121,9 +121,10 @@ impl<'a, 'c> Converter<'a, 'c> {
             if node.is_volatile() {
                 return Err(Reason::NotImmutable("a volatile function".to_owned()));
             }
-            if !self.conditional || never_fails(node) {
-                return self.param(node);
+            if self.conditional && !never_fails(node) {
+                return Err(Reason::Unreached);
             }
+            return self.param(node);
         }
         match kind {
             Kind::Op { opno, opfuncid, args, .. } if is_enum_equality(opfuncid) => {
@@ -601,16 +602,47 @@ fn orders_text(function: &str) -> bool {
     matches!(function, "min" | "max")
 }
 
-/// Whether computing a value beforehand cannot go wrong where the query would not have computed it.
+/// Whether computing a value beforehand cannot go wrong where the query would not have computed it
+/// (dates that leave the calendar aside).
 fn never_fails(node: Node<'_>) -> bool {
+    let safe = |function: Oid, args: Vec<Node<'_>>| {
+        let known = types::is_builtin(function)
+            && types::function(function).is_some_and(|f| cannot_fail(&f.name));
+        (args.is_empty() || known) && args.into_iter().all(never_fails)
+    };
     match node.kind() {
         Kind::Const { .. } | Kind::Param | Kind::SqlValueFunction => true,
-        Kind::Relabel { arg, .. } => never_fails(arg),
-        Kind::Func { args, .. } => args.is_empty(),
         // A column of another relation of the query.
         Kind::Var { .. } => true,
+        Kind::Relabel { arg, .. } => never_fails(arg),
+        Kind::Func { funcid, args, .. } => safe(funcid, args),
+        Kind::Op { opfuncid, args, .. } => safe(opfuncid, args),
         _ => false,
     }
+}
+
+/// Functions that take every value of their types.
+fn cannot_fail(function: &str) -> bool {
+    matches!(
+        function,
+        "textcat"
+            | "lower"
+            | "upper"
+            | "btrim"
+            | "ltrim"
+            | "rtrim"
+            | "timestamptz_pl_interval"
+            | "timestamptz_mi_interval"
+            | "timestamp_pl_interval"
+            | "timestamp_mi_interval"
+            | "date_pl_interval"
+            | "date_mi_interval"
+            | "date_pli"
+            | "date_mii"
+            | "date"
+            | "timestamptz"
+            | "timestamp"
+    )
 }
 
 /// Equality of enums, by the names of its functions.
