@@ -1,9 +1,9 @@
 //! ANALYZE of a replica table: a random sample taken at the source.
 
+use super::build;
 use super::columns::{ReplicaTable, TableColumn};
 use super::deparse;
 use super::options::ColumnSource;
-use super::plan;
 use super::scan::RowReader;
 use super::stream::{Request, Stream};
 use super::{query, registry};
@@ -81,7 +81,7 @@ pub unsafe fn sample(
     }
     // SAFETY: the descriptor of an open relation.
     let width = unsafe { catalog::descriptor_width(desc) };
-    let mut reader = RowReader::new(width, &plan::fetched(&remote), &plan::constants(&all));
+    let mut reader = RowReader::new(width, &build::fetched(&remote), &build::constants(&all));
     let stream = Stream::open(
         &connection,
         Request {

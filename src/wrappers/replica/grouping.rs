@@ -1,9 +1,10 @@
 //! GROUP BY and aggregates at the source.
 
+use super::build::key_expr;
 use super::columns::Scope;
 use super::cost;
 use super::partial;
-use super::plan::{key_expr, note, whole_cost};
+use super::plan::{note, whole_cost};
 use super::private::PathNote;
 use super::remote::{self, Grouping, Kept, Remote};
 use crate::pg::node::{Kind, Node};

@@ -3,7 +3,7 @@
 
 use super::private::ScanPlan;
 use super::scan::Scan;
-use super::{analyze, explain, grouping, import, join, options, plan};
+use super::{analyze, build, explain, grouping, import, join, options, plan};
 use crate::pg::catalog;
 use crate::pg::error::{Error, OrRaise};
 use crate::pg::executor::ScanNode;
@@ -134,7 +134,7 @@ unsafe extern "C-unwind" fn get_foreign_plan(
         let rel = Rel::new(rel);
         let note = planner::note((*path).fdw_private);
         let chosen =
-            plan::build(Planner::new(root), rel, &note, planner::clauses(clauses)).or_raise();
+            build::build(Planner::new(root), rel, &note, planner::clauses(clauses)).or_raise();
         let mut exprs = std::ptr::null_mut();
         for node in &chosen.params {
             exprs = list::push(exprs, node.as_ptr());

@@ -2,27 +2,22 @@
 //!
 //! Called by the callbacks of [`super::handler`], in the planner's order: [`size`] when a table is met,
 //! [`add_paths`] for the ways to scan it, then [`super::join`] and [`super::grouping`] for what is
-//! built on it, [`add_ordered`] and [`add_limited`] for ORDER BY and LIMIT above, and [`build`] for the
-//! way that was chosen. Nothing here connects.
+//! built on it, [`add_ordered`] and [`add_limited`] for ORDER BY and LIMIT above, and
+//! [`super::build`] for the way that was chosen. Nothing here connects.
 
-use super::columns::{ReplicaTable, Scope, TableColumn};
+use super::columns::{ReplicaTable, Scope};
 use super::cost::{self, Ask};
-use super::decode::{Travel, travel};
-use super::deparse;
-use super::options::{ColumnSource, ServerOptions};
-use super::partial;
-use super::private::{Constant, Fetched, Gate, Local, PathNote, ScanPlan};
+use super::options::ServerOptions;
+use super::private::PathNote;
 use super::remote::{self, Condition, Kept, Remote};
 use crate::pg::catalog;
 use crate::pg::error::{Error, Result};
 use crate::pg::node::{Kind, Node};
-use crate::pg::planner::{Clause, Cost, Outer, Planner, Rel, ScanTarget, SortKey};
-use crate::wrappers::convert::{Columns as _, Converter, direction};
+use crate::pg::planner::{Clause, Cost, Outer, Planner, Rel, SortKey};
+use crate::wrappers::convert::{Converter, direction};
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::{self, Oid};
-use warehouse_core::predicate::{
-    Bound, Expr, Literal, OperatorName, Reason, Select, SortTerm, TypeName, bound,
-};
+use warehouse_core::predicate::{Bound, Expr, Reason, SortTerm, bound};
 
 /// Rows that a table nobody has analyzed is taken to have.
 const UNKNOWN_ROWS: f64 = 10_000.0;
@@ -61,7 +56,8 @@ fn restrictions<'p>(rel: Rel<'p>) -> impl Iterator<Item = Clause<'p>> {
     rel.restrictions().into_iter().filter(|clause| !clause.is_constant())
 }
 
-fn kept<'p>(rel: Rel<'p>) -> Result<&'p Remote<'p>> {
+/// What is kept with a relation that has been sized.
+pub fn kept<'p>(rel: Rel<'p>) -> Result<&'p Remote<'p>> {
     remote::of(rel).ok_or_else(|| Error::bug("a relation was planned that cannot be sent"))
 }
 
@@ -286,7 +282,7 @@ fn limited_rows(count: Option<Node<'_>>, offset: Option<Node<'_>>, rows: f64) ->
 }
 
 /// How to write the order at the source.
-fn sort_terms<'p>(
+pub fn sort_terms<'p>(
     planner: Planner<'p>,
     rel: Rel<'p>,
     remote: &Remote<'p>,
@@ -347,317 +343,4 @@ fn sort_terms<'p>(
 /// A note on a path, as text.
 pub fn note(note: PathNote) -> String {
     serde_json::to_string(&note).expect("invariant: two booleans are always JSON")
-}
-
-/// A chosen scan: what goes to the source and which of the clauses stay.
-pub struct Chosen<'p> {
-    /// The scan.
-    pub plan: ScanPlan,
-    /// The expressions whose values are sent.
-    pub params: Vec<Node<'p>>,
-    /// The conditions that are checked here.
-    pub local: Vec<Node<'p>>,
-    /// The columns of the scan, if it is no table's.
-    pub target: Option<ScanTarget<'p>>,
-}
-
-/// GetForeignPlan: writes the scan down. `clauses` are a table's conditions, with those that only this
-/// path can apply.
-pub fn build<'p>(
-    planner: Planner<'p>,
-    rel: Rel<'p>,
-    note: &str,
-    clauses: Vec<Clause<'p>>,
-) -> Result<Chosen<'p>> {
-    let remote = kept(rel)?;
-    let path: PathNote = serde_json::from_str(note).unwrap_or_default();
-    let scope = Scope::new(&remote.tables);
-    let mut converter = Converter::new(planner, &scope);
-    if remote.grouping.is_some() {
-        converter = converter.with_aggregates();
-    }
-    let sent = |reason: Reason| Error::bug(format!("a part was sent that cannot be: {reason}"));
-
-    let mut conditions = remote.conditions.clone();
-    let mut local: Vec<Node<'p>> = remote.local.iter().map(|clause| clause.node()).collect();
-    if rel.is_table() {
-        conditions.clear();
-        local.clear();
-        for clause in clauses.into_iter().filter(|clause| !clause.is_constant()) {
-            match converter.clause(clause.node()) {
-                Ok(_) => conditions.push(Condition::Clause(clause.node())),
-                Err(_) => local.push(clause.node()),
-            }
-        }
-        converter.params.clear();
-    }
-    let reasons = reasons(planner, &scope, remote, &local);
-    let source = Remote { conditions, ..remote.clone() };
-    let mut rows = source.rows(&mut converter).map_err(sent)?;
-    // One group of no rows is a row: then the source has to be asked in any case.
-    let may_be_empty = remote.grouping.as_ref().is_none_or(|g| g.partial || !g.keys.is_empty());
-    let gates = if may_be_empty { take_gates(&mut rows.conditions) } else { Vec::new() };
-
-    let target = match &remote.grouping {
-        Some(grouping) => Some(grouping.target),
-        None if rel.is_table() => None,
-        None => Some(rel.scan_target(&local)),
-    };
-    let columns = match target {
-        Some(target) => {
-            let grouped = remote.grouping.is_some();
-            above(&scope, &mut converter, target, grouped).map_err(sent)?
-        }
-        None => of_table(rel, remote, &scope, &local),
-    };
-
-    let mut query = Select::of(columns.outputs, rows);
-    if let Some(grouping) = &remote.grouping {
-        let keys = grouping.keys.iter().map(|key| key_expr(&scope, &mut converter, *key));
-        query.group_by = Some(keys.collect::<std::result::Result<_, _>>().map_err(sent)?);
-        query.having = convert(&mut converter, &grouping.having).map_err(sent)?;
-    }
-    if path.sorted {
-        let order = if path.limited || remote.grouping.is_some() {
-            planner.final_order()
-        } else {
-            planner.wanted_order()
-        };
-        query.order = sort_terms(planner, rel, remote, &scope, &order).map_err(sent)?;
-    }
-    if path.limited {
-        let limit = planner.limit();
-        query.limit = limit.count.map(|node| converter.clause(node)).transpose().map_err(sent)?;
-        query.offset = limit.offset.map(|node| converter.clause(node)).transpose().map_err(sent)?;
-    }
-    if let Some(rows) = path.at_most {
-        let of = TypeName("bigint".to_owned());
-        query.limit = Some(Expr::Literal(Literal { text: Some(rows.to_string()), of }));
-    }
-    let collation = remote.tables.first().and_then(|t| t.table.remote_collation.clone());
-    let plan = ScanPlan {
-        server: remote.server.to_u32(),
-        label: remote.label(),
-        sql: deparse::select(&query),
-        probe: deparse::probe(&query, &scope),
-        collation: collation.filter(|_| scope.relied.get()),
-        fetched: columns.fetched,
-        constants: columns.constants,
-        gates,
-        row_size: rel.width(),
-        interleaved: planner.others_on_server(rel, remote.server) > 0,
-        local: reasons,
-    };
-    Ok(Chosen { plan, params: converter.params, local, target })
-}
-
-/// Takes the comparisons of a constant with a run-time value out of the conditions: such as the site
-/// of a part with the site that is asked for.
-fn take_gates(conditions: &mut Vec<Expr>) -> Vec<Gate> {
-    let gate = |condition: &Expr| -> Option<Gate> {
-        let Expr::Operator { op, args } = condition else { return None };
-        let [left, right] = args.as_slice() else { return None };
-        match (left, right) {
-            (Expr::Literal(literal), Expr::Param { index, of })
-            | (Expr::Param { index, of }, Expr::Literal(literal))
-                if *op == OperatorName::builtin("=") && of.0 == "text" && literal.of == *of =>
-            {
-                Some(Gate { param: *index, text: literal.text.clone()? })
-            }
-            _ => None,
-        }
-    };
-    let mut gates = Vec::new();
-    conditions.retain(|condition| match gate(condition) {
-        Some(found) => {
-            gates.push(found);
-            false
-        }
-        None => true,
-    });
-    gates
-}
-
-/// A key of GROUP BY: a column of any type that travels in binary, or an expression.
-pub fn key_expr<'p>(
-    scope: &Scope<'_>,
-    converter: &mut Converter<'p, '_>,
-    key: Node<'p>,
-) -> std::result::Result<Expr, Reason> {
-    if !key.collates_deterministically() {
-        return Err(Reason::Collation);
-    }
-    match key.kind() {
-        Kind::Var { varno, varattno, .. } if scope.owns(varno) => scope.column(varno, varattno),
-        _ => converter.clause(key),
-    }
-}
-
-fn convert<'p>(
-    converter: &mut Converter<'p, '_>,
-    nodes: &[Node<'p>],
-) -> std::result::Result<Vec<Expr>, Reason> {
-    nodes.iter().map(|node| converter.clause(*node)).collect()
-}
-
-/// Why conditions stay here.
-fn reasons<'p>(
-    planner: Planner<'p>,
-    scope: &Scope<'_>,
-    remote: &Remote<'p>,
-    local: &[Node<'p>],
-) -> Vec<Local> {
-    let mut out = Vec::new();
-    for (at, node) in local.iter().enumerate() {
-        let mut converter = Converter::new(planner, scope);
-        if remote.grouping.is_some() {
-            converter = converter.with_aggregates();
-        }
-        if let Err(reason) = converter.clause(*node) {
-            out.push(Local { at, reason: reason.to_string() });
-        }
-    }
-    out
-}
-
-/// The select list, and where its values go.
-struct Columns {
-    outputs: Vec<Expr>,
-    fetched: Vec<Fetched>,
-    constants: Vec<Constant>,
-}
-
-/// The needed columns of a table.
-fn of_table<'p>(
-    rel: Rel<'p>,
-    remote: &Remote<'p>,
-    scope: &Scope<'_>,
-    local: &[Node<'p>],
-) -> Columns {
-    let needed = rel.needed_columns(local);
-    let whole_row = needed.contains(&0);
-    let columns = remote.tables.iter().flat_map(|table| &table.table.columns);
-    let wanted: Vec<_> =
-        columns.filter(|column| whole_row || needed.contains(&column.number)).collect();
-    let remote: Vec<_> = wanted
-        .iter()
-        .copied()
-        .filter(|column| matches!(column.source, ColumnSource::Remote { .. }))
-        .collect();
-    Columns {
-        outputs: remote
-            .iter()
-            .filter_map(|column| scope.output(rel.relid(), column.number))
-            .collect(),
-        fetched: fetched(&remote),
-        constants: constants(&wanted),
-    }
-}
-
-/// The columns of a join or a grouping.
-fn above<'p>(
-    scope: &Scope<'_>,
-    converter: &mut Converter<'p, '_>,
-    target: ScanTarget<'p>,
-    grouped: bool,
-) -> std::result::Result<Columns, Reason> {
-    let mut out = Columns { outputs: Vec::new(), fetched: Vec::new(), constants: Vec::new() };
-    for (place, node) in target.nodes().into_iter().enumerate() {
-        let (of, typmod) = (node.result_type(), node.result_typmod());
-        if let Kind::Var { varno, varattno, .. } = node.kind()
-            && let Some((table, column)) = scope.find(varno, varattno)
-        {
-            match &column.source {
-                ColumnSource::Constant(text) if !table.nullable => {
-                    out.constants.push(Constant {
-                        target: place,
-                        of: of.to_u32(),
-                        typmod,
-                        text: text.clone(),
-                    });
-                    continue;
-                }
-                ColumnSource::Missing => continue,
-                _ => {}
-            }
-            // A grouped column must stand as it stands in GROUP BY.
-            out.outputs.push(if grouped {
-                scope.column(varno, varattno)?
-            } else {
-                scope.output(varno, varattno).ok_or(Reason::WholeRow)?
-            });
-            out.fetched.push(Fetched {
-                name: column.name.clone(),
-                target: place,
-                of: of.to_u32(),
-                typmod,
-                text: column.travel == Travel::Text,
-                state: None,
-            });
-            continue;
-        }
-        let name = format!("expression {}", place + 1);
-        if let Kind::Aggregate(aggregate) = node.kind()
-            && aggregate.partial
-        {
-            let (outputs, state) = partial::transition(converter, aggregate)?;
-            out.outputs.extend(outputs);
-            out.fetched.push(Fetched {
-                name,
-                target: place,
-                of: of.to_u32(),
-                typmod,
-                text: false,
-                state,
-            });
-            continue;
-        }
-        let expr = converter.clause(node)?;
-        let text = travel(of) == Travel::Text;
-        out.outputs.push(if text {
-            Expr::Cast { arg: Box::new(expr), to: TypeName("text".to_owned()) }
-        } else {
-            expr
-        });
-        out.fetched.push(Fetched {
-            name,
-            target: place,
-            of: of.to_u32(),
-            typmod,
-            text,
-            state: None,
-        });
-    }
-    Ok(out)
-}
-
-/// The columns of a SELECT of `remote`.
-pub fn fetched(remote: &[&TableColumn]) -> Vec<Fetched> {
-    remote
-        .iter()
-        .map(|column| Fetched {
-            name: column.name.clone(),
-            target: column.number as usize - 1,
-            of: column.of.to_u32(),
-            typmod: column.typmod,
-            text: column.travel == Travel::Text,
-            state: None,
-        })
-        .collect()
-}
-
-/// Those of `wanted` whose value is known.
-pub fn constants(wanted: &[&TableColumn]) -> Vec<Constant> {
-    wanted
-        .iter()
-        .filter_map(|column| match &column.source {
-            ColumnSource::Constant(text) => Some(Constant {
-                target: column.number as usize - 1,
-                of: column.of.to_u32(),
-                typmod: column.typmod,
-                text: text.clone(),
-            }),
-            _ => None,
-        })
-        .collect()
 }

@@ -1,0 +1,258 @@
+//! The dialect of a Postgres source: writes an [`Expr`] as SQL with numbered parameters.
+//!
+//! The result is a [`Template`]: SQL in pieces with holes for run-time values, so that the same plan
+//! can be shown with `$1`, sent with bound parameters or filled with literals (a COPY takes no
+//! parameters).
+//!
+//! The session at the source has `search_path = pg_catalog`, so built-in names need no schema.
+
+mod writer;
+
+use super::{Expr, Select};
+use serde::{Deserialize, Serialize};
+use writer::Writer;
+
+/// SQL with holes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Template {
+    pieces: Vec<Piece>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Piece {
+    #[serde(rename = "t")]
+    Text(String),
+    #[serde(rename = "p")]
+    Param(usize),
+}
+
+impl Template {
+    /// Adds literal SQL.
+    pub fn push(&mut self, sql: &str) {
+        match self.pieces.last_mut() {
+            Some(Piece::Text(last)) => last.push_str(sql),
+            _ => self.pieces.push(Piece::Text(sql.to_owned())),
+        }
+    }
+
+    /// Adds a hole for the run-time value `index`, counted from 0.
+    pub fn push_param(&mut self, index: usize) {
+        self.pieces.push(Piece::Param(index));
+    }
+
+    /// Adds another template.
+    pub fn append(&mut self, other: &Template) {
+        for piece in &other.pieces {
+            match piece {
+                Piece::Text(text) => self.push(text),
+                Piece::Param(index) => self.push_param(*index),
+            }
+        }
+    }
+
+    /// The SQL with `$1`, `$2`, … in its holes.
+    pub fn numbered(&self) -> String {
+        self.fill(|index| format!("${}", index + 1))
+    }
+
+    /// The SQL with each hole filled by `value(index)`, which must be a complete SQL literal.
+    pub fn fill(&self, mut value: impl FnMut(usize) -> String) -> String {
+        let mut out = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Param(index) => out.push_str(&value(*index)),
+            }
+        }
+        out
+    }
+
+    /// Whether there is any hole.
+    pub fn has_params(&self) -> bool {
+        self.pieces.iter().any(|p| matches!(p, Piece::Param(_)))
+    }
+}
+
+/// How an identifier is written, quoted if it has to be.
+pub type Quote<'a> = &'a dyn Fn(&str) -> String;
+
+/// The SQL of an expression over one table, whose columns stand alone.
+pub fn expression(expr: &Expr, quote: Quote<'_>) -> Template {
+    let mut out = Template::default();
+    Writer { quote, qualified: false, out: &mut out }.expr(expr);
+    out
+}
+
+/// The SQL of a SELECT. Columns are qualified where it has several relations.
+pub fn select(select: &Select, quote: Quote<'_>) -> Template {
+    let mut out = Template::default();
+    let mut exists = false;
+    select.walk(&mut |expr| exists |= matches!(expr, Expr::Exists { .. }));
+    let qualified = exists || !select.rows.from.is_table();
+    Writer { quote, qualified, out: &mut out }.select(select);
+    out
+}
+
+/// The alias of a relation where a query has several.
+pub fn alias(relation: u32) -> String {
+    format!("r{relation}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        Aggregate, ColumnRef, From, JoinKind, Literal, OperatorName, Rows, TypeName,
+    };
+    use super::*;
+    use crate::quote;
+
+    fn of(name: &str) -> TypeName {
+        TypeName(name.into())
+    }
+
+    fn col(name: &str) -> Expr {
+        Expr::Column(ColumnRef { relation: 1, name: name.into(), cast_to: None })
+    }
+
+    fn lit(text: &str, ty: &str) -> Expr {
+        Expr::Literal(Literal { text: Some(text.into()), of: of(ty) })
+    }
+
+    fn plain(name: &str) -> String {
+        quote::identifier_if_needed(name, |_| false)
+    }
+
+    fn sql(expr: &Expr) -> String {
+        expression(expr, &plain).numbered()
+    }
+
+    #[test]
+    fn comparisons_and_parameters() {
+        let expr = Expr::And(vec![
+            Expr::Operator {
+                op: OperatorName::builtin("="),
+                args: vec![col("id"), Expr::Param { index: 0, of: of("integer") }],
+            },
+            Expr::Operator {
+                op: OperatorName::builtin("~~"),
+                args: vec![col("Weird\"Name"), lit("a%'", "text")],
+            },
+        ]);
+        assert_eq!(sql(&expr), r#"((id = $1::integer) AND ("Weird""Name" ~~ 'a%'''::text))"#);
+    }
+
+    #[test]
+    fn templates_fill_their_holes() {
+        let out = expression(&Expr::Param { index: 2, of: of("date") }, &plain);
+        assert!(out.has_params());
+        assert_eq!(out.fill(|i| format!("'{i}'")), "'2'::date");
+        let copy: Template = serde_json::from_str(&serde_json::to_string(&out).expect("json"))
+            .expect("a template survives its text form");
+        assert_eq!(copy, out);
+    }
+
+    #[test]
+    fn literals_keep_their_type() {
+        assert_eq!(sql(&lit("5", "integer")), "5");
+        assert_eq!(sql(&lit("-5", "integer")), "(-5)");
+        assert_eq!(sql(&lit("-2147483648", "integer")), "'-2147483648'::integer");
+        assert_eq!(sql(&lit("5", "bigint")), "'5'::bigint");
+        assert_eq!(sql(&lit("t", "boolean")), "true");
+        assert_eq!(sql(&lit("NaN", "numeric")), "'NaN'::numeric");
+        let null = Expr::Literal(Literal { text: None, of: of("text") });
+        assert_eq!(sql(&null), "NULL::text");
+    }
+
+    #[test]
+    fn grammar_functions_are_quoted() {
+        let call = |name: &str| Expr::Function {
+            schema: None,
+            name: name.into(),
+            args: vec![col("a"), lit("1", "integer")],
+            variadic: false,
+        };
+        assert_eq!(sql(&call("overlay")), r#""overlay"(a, 1)"#);
+        assert_eq!(sql(&call("date_trunc")), "date_trunc(a, 1)");
+    }
+
+    #[test]
+    fn case_arrays_and_tests() {
+        let expr = Expr::Case {
+            operand: None,
+            arms: vec![(Expr::IsNull { arg: Box::new(col("a")), not: true }, lit("1", "integer"))],
+            otherwise: Some(Box::new(Expr::Coalesce(vec![col("b"), lit("2", "integer")]))),
+        };
+        assert_eq!(sql(&expr), "CASE WHEN (a IS NOT NULL) THEN 1 ELSE COALESCE(b, 2) END");
+        let any = Expr::AnyAll {
+            op: OperatorName::builtin("="),
+            all: false,
+            left: Box::new(col("a")),
+            right: Box::new(Expr::Array { elements: vec![], of: of("integer[]") }),
+        };
+        assert_eq!(sql(&any), "(a = ANY (ARRAY[]::integer[]))");
+    }
+
+    fn table(relation: u32, computed: Vec<(String, Expr)>) -> From {
+        From::Table { name: format!("app.t{relation}"), relation, computed }
+    }
+
+    #[test]
+    fn one_table_has_bare_columns() {
+        let rows = Rows { from: table(1, Vec::new()), conditions: vec![] };
+        let mut query = Select::of(vec![col("a")], rows);
+        query.group_by = Some(vec![col("a"), lit("5", "integer")]);
+        query.limit = Some(lit("3", "bigint"));
+        assert_eq!(
+            select(&query, &plain).numbered(),
+            "SELECT a FROM app.t1 GROUP BY a, '5'::integer LIMIT '3'::bigint"
+        );
+        let nothing = Select::of(vec![], query.rows);
+        assert_eq!(select(&nothing, &plain).numbered(), "SELECT FROM app.t1");
+    }
+
+    #[test]
+    fn joins_qualify_and_compute() {
+        let on = Expr::Operator {
+            op: OperatorName::builtin("="),
+            args: vec![
+                col("id"),
+                Expr::Column(ColumnRef { relation: 2, name: "user_id".into(), cast_to: None }),
+            ],
+        };
+        let from = From::Join {
+            kind: JoinKind::Left,
+            left: Box::new(table(1, vec![])),
+            right: Box::new(table(2, vec![("site".into(), lit("ai", "text"))])),
+            on: vec![on],
+        };
+        let query = Select::of(vec![col("id")], Rows { from, conditions: vec![] });
+        assert_eq!(
+            select(&query, &plain).numbered(),
+            "SELECT r1.id FROM (app.t1 r1 LEFT JOIN (SELECT t.*, 'ai'::text AS site FROM app.t2 t) r2 \
+             ON (r1.id = r2.user_id))"
+        );
+    }
+
+    #[test]
+    fn exists_and_aggregates() {
+        let rows = Rows { from: table(2, vec![]), conditions: vec![col("x")] };
+        let exists = Expr::Exists { not: true, rows: Box::new(rows) };
+        let aggregate = Expr::Aggregate(Box::new(Aggregate {
+            name: "count".into(),
+            star: false,
+            distinct: true,
+            args: vec![col("a")],
+            variadic: false,
+            order: vec![],
+            within_group: false,
+            filter: Some(Box::new(col("b"))),
+        }));
+        let query =
+            Select::of(vec![aggregate], Rows { from: table(1, vec![]), conditions: vec![exists] });
+        assert_eq!(
+            select(&query, &plain).numbered(),
+            "SELECT count(DISTINCT r1.a) FILTER (WHERE r1.b) FROM app.t1 r1 \
+             WHERE (NOT EXISTS (SELECT FROM app.t2 r2 WHERE r1.x))"
+        );
+    }
+}
