@@ -78,11 +78,7 @@ pub fn commands(request: &ImportRequest, server: Oid) -> Result<Vec<String>> {
         schema.tables.into_iter().filter(|table| request.wants(&table.name)).collect();
     let mut enums = LocalEnums::new();
     for found in &schema.enums {
-        let used = wanted.iter().flat_map(|table| &table.columns).any(|column| {
-            (column.type_schema == found.schema && column.type_name == found.name)
-                || (column.element_enum_schema.as_ref() == Some(&found.schema)
-                    && column.element_enum.as_ref() == Some(&found.name))
-        });
+        let used = wanted.iter().flat_map(|table| &table.columns).any(|column| column.uses(found));
         if !used {
             continue;
         }

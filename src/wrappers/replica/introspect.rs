@@ -65,6 +65,17 @@ pub struct Column {
     pub comment: Option<String>,
 }
 
+impl Column {
+    /// Whether its type is this enum, or an array of it.
+    pub fn uses(&self, found: &Enum) -> bool {
+        let is = |schema: Option<&String>, name: Option<&String>| {
+            schema == Some(&found.schema) && name == Some(&found.name)
+        };
+        is(Some(&self.type_schema), Some(&self.type_name))
+            || is(self.element_enum_schema.as_ref(), self.element_enum.as_ref())
+    }
+}
+
 /// An enum type at the source.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Enum {

@@ -198,11 +198,6 @@ fn read(name: &SourceName) -> Result<Source> {
 
 fn make_enums(request: &Request, sources: &mut [Source], report: &mut Vec<Change>) -> Result<()> {
     for source in sources {
-        let used = |column: &introspect::Column, found: &introspect::Enum| {
-            (column.type_schema == found.schema && column.type_name == found.name)
-                || (column.element_enum_schema.as_ref() == Some(&found.schema)
-                    && column.element_enum.as_ref() == Some(&found.name))
-        };
         for found in &source.schema.enums {
             let needed = source
                 .schema
@@ -210,7 +205,7 @@ fn make_enums(request: &Request, sources: &mut [Source], report: &mut Vec<Change
                 .iter()
                 .filter(|table| request.tables.as_ref().is_none_or(|t| t.contains(&table.name)))
                 .flat_map(|table| &table.columns)
-                .any(|column| used(column, found));
+                .any(|column| column.uses(found));
             if !needed {
                 continue;
             }
