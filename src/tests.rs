@@ -63,10 +63,12 @@ mod tests {
         assert!(!plan.contains("LIMIT '3'"), "{plan}");
     }
 
-    #[pg_test(error = "could not connect to server \"nowhere\": connection to server at \
-                       \"127.0.0.1\", port 1 failed: Connection refused \tIs the server running on that host \
-                       and accepting TCP/IP connections?")]
+    #[pg_test(
+        error = "\"tests.t\": could not connect to server \"nowhere\": connection to server at \"127.0.0.1\", port 1 failed: Connection refused Is the server running on that host and accepting TCP/IP connections?"
+    )]
     fn a_dead_source_is_named() {
+        Spi::run("CREATE SCHEMA IF NOT EXISTS tests; SET LOCAL search_path = tests")
+            .expect("schema");
         declare();
         Spi::run("SELECT warehouse.disconnect('nowhere')").expect("nothing to close");
         Spi::run("SELECT * FROM t").expect("raises");

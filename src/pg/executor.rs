@@ -163,3 +163,98 @@ pub fn is_read_in_pieces() -> bool {
         !portal.is_null() && !(*portal).name.is_null() && *(*portal).name != 0
     }
 }
+
+/// A request of an Append for the next row of one of several scans that run at the same time.
+#[derive(Debug, Clone, Copy)]
+pub struct AsyncRequest<'e>(*mut pg_sys::AsyncRequest, PhantomData<&'e ()>);
+
+// Not in pgrx's bindings; executor/execAsync.c. Neither raises.
+unsafe extern "C-unwind" {
+    fn ExecAsyncRequestDone(request: *mut pg_sys::AsyncRequest, slot: *mut pg_sys::TupleTableSlot);
+    fn ExecAsyncRequestPending(request: *mut pg_sys::AsyncRequest);
+    fn ExecAsyncResponse(request: *mut pg_sys::AsyncRequest);
+}
+
+impl<'e> AsyncRequest<'e> {
+    /// # Safety
+    /// `request` is valid while `'e` lasts.
+    pub unsafe fn new(request: *mut pg_sys::AsyncRequest) -> Self {
+        AsyncRequest(request, PhantomData)
+    }
+
+    /// The scan.
+    pub fn node(self) -> ScanNode<'e> {
+        // SAFETY: the requestee is a foreign scan of ours.
+        unsafe { ScanNode::new((*self.0).requestee.cast()) }
+    }
+
+    /// Which Append asks.
+    pub fn asker(self) -> usize {
+        // SAFETY: valid.
+        unsafe { (*self.0).requestor as usize }
+    }
+
+    /// Runs the scan, its filter and its projection for one row; `None` if there is none now.
+    pub fn run(self) -> Option<*mut pg_sys::TupleTableSlot> {
+        // SAFETY: a node in execution has its function; it is called as ExecProcNode would.
+        let slot = unsafe {
+            let state = (*self.0).requestee;
+            let next =
+                (*state).ExecProcNodeReal.expect("invariant: an executing node has a function");
+            pg_sys::ffi::pg_guard_ffi_boundary(|| next(state))
+        };
+        // SAFETY: NULL or a slot.
+        let empty =
+            slot.is_null() || unsafe { (*slot).tts_flags } & pg_sys::TTS_FLAG_EMPTY as u16 != 0;
+        (!empty).then_some(slot)
+    }
+
+    /// Answers with a row, or with `None` for the end.
+    pub fn done(self, slot: Option<*mut pg_sys::TupleTableSlot>) {
+        // SAFETY: a valid request that is not complete.
+        unsafe { ExecAsyncRequestDone(self.0, slot.unwrap_or(std::ptr::null_mut())) }
+    }
+
+    /// Answers that there is no row yet.
+    pub fn pending(self) {
+        // SAFETY: as above.
+        unsafe { ExecAsyncRequestPending(self.0) }
+    }
+
+    /// Runs `answer` for a request that was waiting, and hands its answer, if it gave one, to the
+    /// Append: while it configures its waiting, it does not look for answers by itself. Returns
+    /// whether there was one.
+    pub fn answer_early<E>(self, answer: impl FnOnce() -> Result<(), E>) -> Result<bool, E> {
+        // SAFETY: a valid request.
+        unsafe { (*self.0).callback_pending = false };
+        answer()?;
+        // SAFETY: as above; the answer is the scan's slot or the end.
+        unsafe {
+            let complete = (*self.0).request_complete;
+            if complete {
+                let instrument = (*(*self.0).requestee).instrument;
+                let rows = if (*self.0).result.is_null() { 0.0 } else { 1.0 };
+                if !instrument.is_null() {
+                    pg_sys::InstrUpdateTupleCount(instrument, rows);
+                }
+                pg_sys::ffi::pg_guard_ffi_boundary(|| ExecAsyncResponse(self.0));
+            }
+            Ok(complete)
+        }
+    }
+
+    /// Wakes the Append when there is input on a socket.
+    pub fn watch(self, fd: i32) {
+        // SAFETY: only Append asks, and it has made its set.
+        unsafe {
+            let append = (*self.0).requestor.cast::<pg_sys::AppendState>();
+            pg_sys::AddWaitEventToSet(
+                (*append).as_eventset,
+                pg_sys::WL_SOCKET_READABLE,
+                fd,
+                std::ptr::null_mut(),
+                self.0.cast(),
+            );
+        }
+    }
+}

@@ -102,11 +102,11 @@ impl Conn {
         (fd >= 0).then_some(fd)
     }
 
-    /// libpq's last message, without its line breaks.
+    /// libpq's last message, on one line.
     pub fn message(&self) -> String {
         // SAFETY: valid connection.
         let text = text_at(unsafe { pq::PQerrorMessage(self.ptr()) });
-        text.trim().replace('\n', " ")
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// Whether the server asked for a password and got one.

@@ -424,6 +424,13 @@ impl Connection {
 
     // -- the wire ----------------------------------------------------------------------------------
 
+    /// Which Append reads the stream that has the wire, if one reads it among others.
+    pub fn asker(&self) -> Option<usize> {
+        let owner = self.owner.borrow().upgrade()?;
+        let asker = owner.try_borrow().ok()?.asker();
+        asker
+    }
+
     /// Makes `stream` the owner of the wire.
     pub fn take_wire(&self, stream: Weak<RefCell<Stream>>) {
         *self.owner.borrow_mut() = stream;

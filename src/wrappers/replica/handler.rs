@@ -3,10 +3,10 @@
 
 use super::private::ScanPlan;
 use super::scan::Scan;
-use super::{analyze, build, explain, grouping, import, join, options, plan};
+use super::{analyze, asynchronous, build, explain, grouping, import, join, options, plan};
 use crate::pg::catalog;
 use crate::pg::error::{Error, OrRaise};
-use crate::pg::executor::ScanNode;
+use crate::pg::executor::{AsyncRequest, ScanNode};
 use crate::pg::explain::Explain;
 use crate::pg::list;
 use crate::pg::planner::{self, Planner, Rel};
@@ -38,6 +38,10 @@ pub fn routine() -> *mut pg_sys::FdwRoutine {
     routine.IsForeignRelUpdatable = Some(is_foreign_rel_updatable);
     routine.PlanForeignModify = Some(plan_foreign_modify);
     routine.ExecForeignTruncate = Some(exec_foreign_truncate);
+    routine.IsForeignPathAsyncCapable = Some(is_foreign_path_async_capable);
+    routine.ForeignAsyncRequest = Some(foreign_async_request);
+    routine.ForeignAsyncConfigureWait = Some(foreign_async_configure_wait);
+    routine.ForeignAsyncNotify = Some(foreign_async_notify);
     routine
 }
 
@@ -260,6 +264,32 @@ unsafe extern "C-unwind" fn import_foreign_schema(
         }
         out
     }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn is_foreign_path_async_capable(_path: *mut pg_sys::ForeignPath) -> bool {
+    true
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn foreign_async_request(request: *mut pg_sys::AsyncRequest) {
+    // SAFETY: the executor's own request for a scan of ours.
+    let request = unsafe { AsyncRequest::new(request) };
+    asynchronous::request(request).or_raise();
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn foreign_async_configure_wait(request: *mut pg_sys::AsyncRequest) {
+    // SAFETY: as above.
+    let request = unsafe { AsyncRequest::new(request) };
+    asynchronous::configure_wait(request).or_raise();
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn foreign_async_notify(request: *mut pg_sys::AsyncRequest) {
+    // SAFETY: as above.
+    let request = unsafe { AsyncRequest::new(request) };
+    asynchronous::produce(request).or_raise();
 }
 
 #[pg_guard]

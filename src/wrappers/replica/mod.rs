@@ -6,6 +6,7 @@
 //! callbacks, named as in Postgres.
 
 mod analyze;
+mod asynchronous;
 mod build;
 pub mod collation;
 pub mod columns;

@@ -76,6 +76,8 @@ pub struct Scan {
     connection: Option<Rc<Connection>>,
     stream: Option<Rc<RefCell<Stream>>>,
     finished: bool,
+    /// The Append that asks for rows without waiting for them.
+    asker: Option<usize>,
     stats: Stats,
 }
 
@@ -92,6 +94,7 @@ impl Scan {
             connection: None,
             stream: None,
             finished: false,
+            asker: None,
             stats: Stats::default(),
             plan,
         })
@@ -113,6 +116,10 @@ impl Scan {
             },
         };
         let mut stream = stream.borrow_mut();
+        if self.asker.is_some() && !stream.is_ready()? {
+            // No row now; the Append comes again when there is input.
+            return Ok(node.empty_slot());
+        }
         if !stream.advance()? {
             self.finished = true;
             return Ok(node.empty_slot());
@@ -135,15 +142,7 @@ impl Scan {
         if !self.plan.gates.iter().all(is_open) {
             return Ok(None);
         }
-        let connection = match &self.connection {
-            Some(connection) => Rc::clone(connection),
-            None => {
-                let connection = registry::connection(Oid::from(self.plan.server), self.user)
-                    .map_err(|error| error.within(&self.plan.label))?;
-                self.connection = Some(Rc::clone(&connection));
-                connection
-            }
-        };
+        let connection = self.connect()?;
         let sql = self
             .plan
             .sql
@@ -160,8 +159,47 @@ impl Scan {
                 piecewise: self.plan.interleaved || executor::is_read_in_pieces(),
             },
         )?;
+        if let Some(asker) = self.asker {
+            stream.borrow_mut().set_asker(asker);
+        }
         self.stream = Some(Rc::clone(&stream));
         Ok(Some(stream))
+    }
+
+    fn connect(&mut self) -> Result<Rc<Connection>> {
+        if let Some(connection) = &self.connection {
+            return Ok(Rc::clone(connection));
+        }
+        let connection = registry::connection(Oid::from(self.plan.server), self.user)
+            .map_err(|error| error.within(&self.plan.label))?;
+        self.connection = Some(Rc::clone(&connection));
+        Ok(connection)
+    }
+
+    /// ForeignAsyncRequest: the next row if it is there, else the promise of one.
+    pub fn request(&mut self, asker: usize) {
+        self.asker = Some(asker);
+    }
+
+    /// Whether the wire is taken by another part of the same Append: this part waits for its turn.
+    pub fn waits_for_turn(&mut self) -> Result<bool> {
+        if self.stream.is_some() || self.finished {
+            return Ok(false);
+        }
+        let asker = self.asker;
+        Ok(asker.is_some() && self.connect()?.asker() == asker)
+    }
+
+    /// Whether there will be no more rows.
+    pub fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// The socket to watch for input; `None` if the next step is due already.
+    pub fn awaited(&mut self) -> Result<Option<i32>> {
+        let Some(stream) = &self.stream else { return Ok(None) };
+        let mut stream = stream.borrow_mut();
+        Ok(if stream.is_ready()? { None } else { stream.socket() })
     }
 
     /// ReScanForeignScan: the next row is the first one again, with the parameters as they are then.

@@ -89,12 +89,15 @@ pub struct Stream {
     state: State,
     splitter: Splitter,
     fields: Vec<Field>,
+    /// What has been taken from the wire before it was asked for.
+    ahead: Option<Result<Option<Buffer>>>,
     /// The row's message as it came, or `None` if it stands in `bytes`.
     buffer: Option<Buffer>,
     bytes: Vec<u8>,
     began: Instant,
     attempt: u32,
     seen: u64,
+    asker: Option<usize>,
     /// What it has cost so far.
     pub stats: Stats,
 }
@@ -111,11 +114,13 @@ impl Stream {
                 savepoint: 0,
                 state: State::End,
                 splitter: Splitter::default(),
+                ahead: None,
                 buffer: None,
                 bytes: Vec::new(),
                 began: Instant::now(),
                 attempt: 0,
                 seen: 0,
+                asker: None,
                 stats: Stats::default(),
             })
         });
@@ -290,8 +295,53 @@ impl Stream {
         }
     }
 
+    /// Whether the next row, the end or an error is there without waiting.
+    pub fn is_ready(&mut self) -> Result<bool> {
+        if !matches!(self.state, State::Copy) || self.ahead.is_some() {
+            return Ok(true);
+        }
+        let waits = self.connection.with_session(|session| {
+            let step = session.conn.copy_step();
+            if !matches!(step, CopyStep::Wait) {
+                return Ok(Some(step));
+            }
+            // A connection that broke is told by the next step.
+            session.conn.consume_input();
+            match session.conn.copy_step() {
+                CopyStep::Wait if !session.conn.is_bad() => Ok(None),
+                step => Ok(Some(step)),
+            }
+        })?;
+        match waits {
+            None => Ok(false),
+            Some(CopyStep::Message(buffer)) => {
+                self.ahead = Some(Ok(Some(buffer)));
+                Ok(true)
+            }
+            Some(step) => {
+                self.ahead = Some(self.ended(step));
+                Ok(true)
+            }
+        }
+    }
+
+    /// What the end of a COPY, or of its connection, means.
+    fn ended(&mut self, step: CopyStep) -> Result<Option<Buffer>> {
+        let connection = Rc::clone(&self.connection);
+        let outcome = connection.with_session(|session| {
+            Ok(match step {
+                CopyStep::End => end_of_copy(session, &connection.server.name),
+                _ => Err(Failure::Broken(session.conn.message())),
+            })
+        })?;
+        self.settled(outcome)
+    }
+
     /// The next message of the COPY; `None` at its end.
     fn copy_message(&mut self) -> Result<Option<Buffer>> {
+        if let Some(ahead) = self.ahead.take() {
+            return ahead;
+        }
         let connection = Rc::clone(&self.connection);
         let mut waited = Duration::ZERO;
         let outcome = connection.with_session(|session| {
@@ -314,6 +364,15 @@ impl Stream {
             })())
         })?;
         self.stats.waiting += waited;
+        self.settled(outcome)
+    }
+
+    /// What the connection has to know of a step.
+    fn settled(
+        &mut self,
+        outcome: std::result::Result<Option<Buffer>, Failure>,
+    ) -> Result<Option<Buffer>> {
+        let connection = &self.connection;
         match outcome {
             Ok(Some(buffer)) => Ok(Some(buffer)),
             Ok(None) => {
@@ -406,9 +465,26 @@ impl Stream {
         Ok(())
     }
 
+    /// Which Append reads it among others at the same time.
+    pub fn asker(&self) -> Option<usize> {
+        self.asker.filter(|_| matches!(self.state, State::Copy))
+    }
+
+    /// Says which Append reads it.
+    pub fn set_asker(&mut self, asker: usize) {
+        self.asker = Some(asker);
+    }
+
+    /// The socket that its rows come from.
+    pub fn socket(&self) -> Option<i32> {
+        self.connection.with_session(|session| Ok(session.conn.socket())).ok().flatten()
+    }
+
     /// Ends the read wherever it is. Raises what interrupts it while it waits for the source to obey.
     pub fn close(&mut self) {
+        let settled = matches!(self.ahead.take(), Some(Ok(None) | Err(_)));
         match std::mem::replace(&mut self.state, State::End) {
+            State::Copy if settled => {}
             State::Copy => self.connection.stop_read(),
             State::Cursor(_) => self.connection.close_cursor(self.savepoint),
             State::Spooled(..) | State::End => {}
