@@ -86,9 +86,7 @@ impl Install {
 /// Runs `command` to its end; what it wrote to stderr is part of the error.
 pub(crate) fn run(command: &mut Command) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .output()
-        .with_context(|| format!("cannot run {program}"))?;
+    let output = command.output().with_context(|| format!("cannot run {program}"))?;
     if !output.status.success() {
         bail!(
             "{program} failed ({}): {}",
@@ -112,11 +110,7 @@ fn find() -> Result<Install> {
     }
     // SAFETY: geteuid takes nothing and cannot fail.
     let is_root = unsafe { libc::geteuid() } == 0;
-    let run_as = if is_root {
-        Some(account(SERVER_USER)?)
-    } else {
-        None
-    };
+    let run_as = if is_root { Some(account(SERVER_USER)?) } else { None };
     Ok(Install { bin, run_as })
 }
 
@@ -125,12 +119,7 @@ fn account(name: &str) -> Result<Owner> {
     // SAFETY: `c_name` is a valid C string; the entry returned is static storage, read at once
     // and only from the one initialisation of `Install`.
     let entry = unsafe { libc::getpwnam(c_name.as_ptr()).as_ref() };
-    entry
-        .map(|entry| Owner {
-            uid: entry.pw_uid,
-            gid: entry.pw_gid,
-        })
-        .with_context(|| {
-            format!("running as root needs the operating system user {name}: run `make setup`")
-        })
+    entry.map(|entry| Owner { uid: entry.pw_uid, gid: entry.pw_gid }).with_context(|| {
+        format!("running as root needs the operating system user {name}: run `make setup`")
+    })
 }

@@ -66,9 +66,7 @@ pub(crate) fn spawn(mut command: Command, tied: bool) -> Result<u32> {
     spawner()
         .send((command, reply))
         .map_err(|_| anyhow!("the thread that starts servers is gone"))?;
-    let pid = answer
-        .recv()
-        .context("the thread that starts servers is gone")??;
+    let pid = answer.recv().context("the thread that starts servers is gone")??;
     Ok(pid)
 }
 

@@ -118,10 +118,7 @@ fn create() -> Result<RunDir> {
     let parent = parent_dir();
     let path = parent.join(format!("wh-{}", std::process::id()));
     if path.as_os_str().len() > LONGEST_PATH {
-        bail!(
-            "{} is too long for the sockets in it: set TMPDIR to a shorter path",
-            path.display()
-        );
+        bail!("{} is too long for the sockets in it: set TMPDIR to a shorter path", path.display());
     }
     if path.exists() {
         fs::remove_dir_all(&path)
@@ -192,10 +189,7 @@ fn watch_signals() -> Result<()> {
         let handler: extern "C" fn(i32) = on_signal;
         // SAFETY: the handler only writes to a pipe.
         if unsafe { libc::signal(signal, handler as libc::sighandler_t) } == libc::SIG_ERR {
-            bail!(
-                "cannot handle signal {signal}: {}",
-                std::io::Error::last_os_error()
-            );
+            bail!("cannot handle signal {signal}: {}", std::io::Error::last_os_error());
         }
     }
     Ok(())

@@ -125,14 +125,8 @@ impl Sites {
         })?;
         let warehouse = started.context("invariant: started above")?;
         warehouse.create_role(ANALYST, ANALYST_PASSWORD)?;
-        tell(&format!(
-            "warehouse: port {}, knows the standbys alone",
-            warehouse.port()
-        ));
-        Ok(Sites {
-            production,
-            warehouse,
-        })
+        tell(&format!("warehouse: port {}, knows the standbys alone", warehouse.port()));
+        Ok(Sites { production, warehouse })
     }
 
     /// The production cluster a site is on.
@@ -162,17 +156,13 @@ impl Sites {
 
     /// Waits until every standby shows what its primary has committed so far.
     pub fn wait_for_replay(&self) -> Result<()> {
-        self.production
-            .iter()
-            .try_for_each(|production| production.standby.wait_for_replay())
+        self.production.iter().try_for_each(|production| production.standby.wait_for_replay())
     }
 }
 
 /// A file below `demo`.
 pub fn demo_file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../demo")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../demo").join(name)
 }
 
 fn start_production(name: &str, users: u32, tell: &(impl Fn(&str) + Sync)) -> Result<Production> {
@@ -181,10 +171,8 @@ fn start_production(name: &str, users: u32, tell: &(impl Fn(&str) + Sync)) -> Re
         .setting("max_wal_size", "2GB")
         .start()?;
     let run = |database: &str, file: &str, site: Option<(usize, &Site)>| -> Result<()> {
-        let mut psql = primary
-            .psql(database)
-            .arg("--quiet")
-            .var("analytics_password", ANALYTICS_PASSWORD);
+        let mut psql =
+            primary.psql(database).arg("--quiet").var("analytics_password", ANALYTICS_PASSWORD);
         if let Some((number, site)) = site {
             psql = psql
                 .var("schema", site.schema)

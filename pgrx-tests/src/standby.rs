@@ -41,12 +41,7 @@ pub struct Builder<'a> {
 impl Standby {
     /// Describes a standby of `primary`.
     pub fn of<'a>(primary: &'a Cluster, name: &str) -> Builder<'a> {
-        Builder {
-            primary,
-            name: name.to_owned(),
-            settings: Vec::new(),
-            upstream: None,
-        }
+        Builder { primary, name: name.to_owned(), settings: Vec::new(), upstream: None }
     }
 
     /// The replication slot it holds at the primary.
@@ -57,9 +52,7 @@ impl Standby {
     /// Waits until everything the primary has committed so far can be seen here.
     pub fn wait_for_replay(&self) -> Result<()> {
         let mut primary = self.primary.connect(NoTls).context("primary")?;
-        let written: String = primary
-            .query_one("SELECT pg_current_wal_lsn()::text", &[])?
-            .get(0);
+        let written: String = primary.query_one("SELECT pg_current_wal_lsn()::text", &[])?.get(0);
         let mut here = self.cluster.connect("postgres")?;
         let deadline = Instant::now() + REPLAY_PATIENCE;
         loop {

@@ -73,8 +73,5 @@ pub fn cancel_after(client: &mut Client, delay: Duration, sql: &str) -> Result<C
         Ok(sent) => sent.context("cannot send the cancel request")?,
         Err(_) => bail!("the cancelling thread panicked"),
     };
-    Ok(Cancelled {
-        error: result.err(),
-        took: ended.saturating_duration_since(sent),
-    })
+    Ok(Cancelled { error: result.err(), took: ended.saturating_duration_since(sent) })
 }

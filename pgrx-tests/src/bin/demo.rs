@@ -40,33 +40,13 @@ fn run() -> Result<()> {
     let start = Instant::now();
     let warehouse = Cluster::builder("warehouse").preload("warehouse");
     let sites = Sites::start(USERS, warehouse, &|line| println!("{line}"))?;
-    println!(
-        "filled and replicated in {:.1} s",
-        start.elapsed().as_secs_f32()
-    );
-    sites
-        .warehouse
-        .execute("postgres", &format!("CREATE DATABASE {DATABASE}"))?;
+    println!("filled and replicated in {:.1} s", start.elapsed().as_secs_f32());
+    sites.warehouse.execute("postgres", &format!("CREATE DATABASE {DATABASE}"))?;
 
-    show(
-        &sites,
-        "01-servers.sql",
-        "The warehouse learns where the standbys are",
-        false,
-    )?;
-    show(
-        &sites,
-        "02-merge.sql",
-        "Four sites become one table each",
-        false,
-    )?;
+    show(&sites, "01-servers.sql", "The warehouse learns where the standbys are", false)?;
+    show(&sites, "02-merge.sql", "Four sites become one table each", false)?;
     show(&sites, "02b-grants.sql", "An analyst may read", false)?;
-    show(
-        &sites,
-        "03-question.sql",
-        "An analyst's question, live at the standbys",
-        true,
-    )?;
+    show(&sites, "03-question.sql", "An analyst's question, live at the standbys", true)?;
     let before = this_week(&sites)?;
     heading("Meanwhile, at the production cluster of miacademy");
     new_student(&sites)?;
@@ -107,10 +87,7 @@ fn script(name: &str) -> PathBuf {
 /// Runs a script of the warehouse for all to see.
 fn show(sites: &Sites, file: &str, title: &str, as_analyst: bool) -> Result<()> {
     heading(&format!("{title}   (demo/warehouse/{file})"));
-    let mut psql = sites
-        .warehouse_psql(DATABASE)
-        .arg("--echo-all")
-        .arg("--pset=footer=off");
+    let mut psql = sites.warehouse_psql(DATABASE).arg("--echo-all").arg("--pset=footer=off");
     if as_analyst {
         psql = psql.user(ANALYST, ANALYST_PASSWORD);
     }
@@ -141,16 +118,9 @@ fn this_week(sites: &Sites) -> Result<i64> {
 fn new_student(sites: &Sites) -> Result<()> {
     let site = &SITES[0];
     let production = sites.production(site)?;
-    let psql = |database| {
-        production
-            .primary
-            .psql(database)
-            .arg("--quiet")
-            .var("schema", site.schema)
-    };
-    let id = psql(site.main_database)
-        .file(&demo_file("production/new-student.sql"))?
-        .ok()?;
+    let psql =
+        |database| production.primary.psql(database).arg("--quiet").var("schema", site.schema);
+    let id = psql(site.main_database).file(&demo_file("production/new-student.sql"))?.ok()?;
     let id = id.trim();
     psql(site.writemostly_database)
         .var("user_id", id)

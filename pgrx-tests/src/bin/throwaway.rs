@@ -22,15 +22,11 @@ fn main() -> Result<ExitCode> {
         if option == "--" {
             break;
         }
-        let value = arguments
-            .next()
-            .with_context(|| format!("{option} needs a value"))?;
+        let value = arguments.next().with_context(|| format!("{option} needs a value"))?;
         match option.as_str() {
             "--database" => databases.push(value),
             "--setting" => {
-                let (name, value) = value
-                    .split_once('=')
-                    .context("--setting needs NAME=VALUE")?;
+                let (name, value) = value.split_once('=').context("--setting needs NAME=VALUE")?;
                 builder = builder.setting(name, value);
             }
             _ => bail!("unknown option {option}"),

@@ -100,13 +100,7 @@ pub(crate) fn start(
     settings: &[(String, String)],
     install: &'static Install,
 ) -> Result<Cluster> {
-    let mut cluster = Cluster {
-        name,
-        dir,
-        port: 0,
-        install,
-        postmaster: Mutex::new(None),
-    };
+    let mut cluster = Cluster { name, dir, port: 0, install, postmaster: Mutex::new(None) };
     let mut attempt = 1;
     loop {
         cluster.port = free_port()?;
@@ -125,18 +119,13 @@ pub(crate) fn start(
 }
 
 fn write_settings(cluster: &Cluster, settings: &[(String, String)]) -> Result<()> {
-    let mut lines: BTreeMap<&str, String> = SETTINGS
-        .iter()
-        .map(|(name, value)| (*name, (*value).to_owned()))
-        .collect();
+    let mut lines: BTreeMap<&str, String> =
+        SETTINGS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
     for (name, value) in settings {
         lines.insert(name, value.clone());
     }
     lines.insert("port", cluster.port.to_string());
-    lines.insert(
-        "unix_socket_directories",
-        cluster.socket_dir().to_string_lossy().into_owned(),
-    );
+    lines.insert("unix_socket_directories", cluster.socket_dir().to_string_lossy().into_owned());
     lines.insert("cluster_name", cluster.name.clone());
     let text: String = lines
         .iter()

@@ -135,10 +135,7 @@ impl Cluster {
             .connect_timeout(Duration::from_secs(20))
             .connect(NoTls)
             .with_context(|| {
-                format!(
-                    "cannot connect to {database} of cluster {} as {user}",
-                    self.name
-                )
+                format!("cannot connect to {database} of cluster {} as {user}", self.name)
             })
     }
 
@@ -155,8 +152,7 @@ impl Cluster {
             .connect(database)?
             .query_one(sql, &[])
             .with_context(|| format!("cluster {}, database {database}: {sql}", self.name))?;
-        row.try_get(0)
-            .with_context(|| format!("not one text value: {sql}"))
+        row.try_get(0).with_context(|| format!("not one text value: {sql}"))
     }
 
     /// The real psql on a database, as the superuser unless told otherwise.
@@ -174,10 +170,7 @@ impl Cluster {
     /// Creates a role that may log in.
     pub fn create_role(&self, name: &str, password: &str) -> Result<()> {
         let password = password.replace('\'', "''");
-        self.execute(
-            "postgres",
-            &format!("CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}'"),
-        )
+        self.execute("postgres", &format!("CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}'"))
     }
 
     /// What the server has written to its log so far.
@@ -263,10 +256,7 @@ impl Cluster {
         *postmaster = None;
         if !process::wait_for_exit(pid, STOP_PATIENCE) {
             process::kill_tree(pid);
-            bail!(
-                "cluster {} did not stop within {STOP_PATIENCE:?} and was killed",
-                self.name
-            );
+            bail!("cluster {} did not stop within {STOP_PATIENCE:?} and was killed", self.name);
         }
         Ok(())
     }
@@ -303,17 +293,13 @@ impl Cluster {
     /// The process ids of its postmaster and all its processes; empty if it does not run.
     pub fn processes(&self) -> Vec<u32> {
         match *self.postmaster() {
-            Some(pid) => std::iter::once(pid)
-                .chain(process::processes_of(pid))
-                .collect(),
+            Some(pid) => std::iter::once(pid).chain(process::processes_of(pid)).collect(),
             None => Vec::new(),
         }
     }
 
     fn postmaster(&self) -> MutexGuard<'_, Option<u32>> {
-        self.postmaster
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.postmaster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

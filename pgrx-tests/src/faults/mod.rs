@@ -35,11 +35,7 @@ fn listen() -> Result<TcpListener> {
 
 /// Waits up to one [`TICK`] for somebody to connect.
 fn accept(listener: &TcpListener) -> io::Result<Option<TcpStream>> {
-    let mut waiting = libc::pollfd {
-        fd: listener.as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    };
+    let mut waiting = libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: one valid pollfd, of a descriptor that is open as long as `listener`.
     let ready = unsafe { libc::poll(&raw mut waiting, 1, TICK.as_millis() as i32) };
     if ready <= 0 {

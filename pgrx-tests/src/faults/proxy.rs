@@ -83,11 +83,7 @@ impl Proxy {
             let shared = Arc::clone(&shared);
             move || accept_all(listener, own_port, &shared)
         });
-        Ok(Proxy {
-            port: own_port,
-            shared,
-            acceptor: Some(acceptor),
-        })
+        Ok(Proxy { port: own_port, shared, acceptor: Some(acceptor) })
     }
 
     /// The port to connect to, on 127.0.0.1.
@@ -110,11 +106,9 @@ impl Proxy {
     /// Closes every open connection, and returns when they are closed.
     pub fn drop_connections(&self) -> Result<()> {
         self.shared.generation.fetch_add(1, Ordering::SeqCst);
-        eventually(
-            Duration::from_secs(5),
-            "the proxy drops connections",
-            || Ok(self.connections() == 0),
-        )
+        eventually(Duration::from_secs(5), "the proxy drops connections", || {
+            Ok(self.connections() == 0)
+        })
     }
 
     /// How many connections are open.
@@ -199,15 +193,7 @@ fn serve(client: &TcpStream, shared: &Shared) -> Result<()> {
     }
     let open = AtomicBool::new(true);
     let forward = |from, to, bytes, answers| {
-        let direction = Direction {
-            from,
-            to,
-            bytes,
-            answers,
-            shared,
-            open: &open,
-            generation,
-        };
+        let direction = Direction { from, to, bytes, answers, shared, open: &open, generation };
         // An error is an end of the connection like any other.
         let _ = direction.run();
         open.store(false, Ordering::SeqCst);
@@ -308,10 +294,7 @@ impl Direction<'_> {
         let mut allowed = chunk.len();
         if self.answers && matches!(self.mode()?, Mode::CutAfter(_)) {
             let take = |left: u64| Some(left.saturating_sub(chunk.len() as u64));
-            let left = self
-                .shared
-                .left
-                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take);
+            let left = self.shared.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take);
             let left = left.unwrap_or_else(|left| left);
             allowed = allowed.min(usize::try_from(left).unwrap_or(usize::MAX));
         }
@@ -342,8 +325,5 @@ impl Direction<'_> {
 }
 
 fn is_timeout(error: &std::io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-    )
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }

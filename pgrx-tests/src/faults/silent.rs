@@ -37,12 +37,7 @@ impl SilentHost {
                 }
             }
         });
-        Ok(SilentHost {
-            port,
-            accepted,
-            stop,
-            thread: Some(thread),
-        })
+        Ok(SilentHost { port, accepted, stop, thread: Some(thread) })
     }
 
     /// The port it listens on.

@@ -30,20 +30,10 @@ fn an_analyst_can_read_and_nothing_else() -> Result<()> {
     let topology = Topology::new("analyst")?;
     topology.merge()?;
     let mut analyst =
-        topology
-            .sites
-            .warehouse
-            .connect_as(ANALYST, ANALYST_PASSWORD, &topology.database)?;
-    let plans: i64 = analyst
-        .query_one("SELECT count(*) FROM meta.plans", &[])?
-        .get(0);
+        topology.sites.warehouse.connect_as(ANALYST, ANALYST_PASSWORD, &topology.database)?;
+    let plans: i64 = analyst.query_one("SELECT count(*) FROM meta.plans", &[])?.get(0);
     ensure!(plans == 3);
     ensure!(analyst.batch_execute("DELETE FROM main.users").is_err());
-    ensure!(
-        topology
-            .warehouse()?
-            .batch_execute("DELETE FROM main.users")
-            .is_err()
-    );
+    ensure!(topology.warehouse()?.batch_execute("DELETE FROM main.users").is_err());
     Ok(())
 }

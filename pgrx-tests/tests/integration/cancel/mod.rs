@@ -69,13 +69,16 @@ impl Stage {
         match name {
             "connecting" => "TABLE app.silent",
             "waiting" => "TABLE app.slow",
-            "scanning slowly" | "stalled" => "SELECT sum(length(pad)) FROM app.trickle",
-            "scanning fast" => "SELECT sum(id) FROM app.flood",
+            "scanning slowly" | "stalled" => {
+                "SELECT sum(length(pad)) FROM app.trickle WHERE random() < 2"
+            }
+            "scanning fast" => "SELECT sum(id) FROM app.flood WHERE random() < 2",
             // The function needs the connection that the rows come on: the rest has to be read first.
             "draining" => "SELECT app.another(id) FROM app.trickle WHERE length(pad) > 0",
             // Two tables of one server are read through cursors, in turns.
             _ => {
-                "SELECT sum(length(a.pad)) FROM app.trickle a JOIN app.trickle b \
+                "SELECT sum(length(a.pad)) FROM (SELECT * FROM app.trickle WHERE random() < 2) a \
+                 JOIN (SELECT * FROM app.trickle WHERE random() < 2) b \
                  ON a.id = b.id AND length(a.pad) = length(b.pad)"
             }
         }

@@ -22,9 +22,8 @@ fn settings_locale_and_log_are_as_asked() -> Result<()> {
 
 #[test]
 fn passwords_count_over_tcp() -> Result<()> {
-    let cluster = Cluster::builder("passwords")
-        .hba("host all nobody 127.0.0.1/32 reject")
-        .start()?;
+    let cluster =
+        Cluster::builder("passwords").hba("host all nobody 127.0.0.1/32 reject").start()?;
     cluster.create_role("reader", "it's secret")?;
     cluster.create_role("nobody", "x")?;
     let mut reader = cluster.connect_as("reader", "it's secret", "postgres")?;
@@ -38,26 +37,16 @@ fn passwords_count_over_tcp() -> Result<()> {
 #[test]
 fn psql_gives_output_errors_and_status() -> Result<()> {
     let cluster = Cluster::builder("psql").start()?;
-    let good = cluster
-        .psql("postgres")
-        .var("word", "it's")
-        .arg("-At")
-        .sql("SELECT 1")?;
+    let good = cluster.psql("postgres").var("word", "it's").arg("-At").sql("SELECT 1")?;
     ensure!(good.status.success() && good.stdout == "1\n");
     let bad = cluster.psql("postgres").sql("SELECT nonsense")?;
     ensure!(!bad.status.success() && bad.stderr.contains("nonsense"));
 
     let script = cluster.socket_dir().join("script.sql");
-    std::fs::write(
-        &script,
-        "SELECT :'word' AS word \\gset\n\\echo :word\nSELECT 1/0;\n",
-    )?;
+    std::fs::write(&script, "SELECT :'word' AS word \\gset\n\\echo :word\nSELECT 1/0;\n")?;
     cluster.create_role("reader", "secret")?;
-    let failed = cluster
-        .psql("postgres")
-        .user("reader", "secret")
-        .var("word", "it's")
-        .file(&script)?;
+    let failed =
+        cluster.psql("postgres").user("reader", "secret").var("word", "it's").file(&script)?;
     ensure!(failed.stdout == "it's\n" && failed.status.code() == Some(3));
     Ok(())
 }
@@ -133,11 +122,7 @@ fn databases_have_names_of_their_own() -> Result<()> {
 fn a_statement_can_be_cancelled() -> Result<()> {
     let cluster = Cluster::builder("cancel").start()?;
     let mut client = cluster.connect("postgres")?;
-    let ended = cancel_after(
-        &mut client,
-        Duration::from_millis(100),
-        "SELECT pg_sleep(30)",
-    )?;
+    let ended = cancel_after(&mut client, Duration::from_millis(100), "SELECT pg_sleep(30)")?;
     ensure!(ended.is_cancelled() && ended.took < Duration::from_secs(5));
     Ok(())
 }

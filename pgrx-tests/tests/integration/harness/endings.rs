@@ -31,11 +31,7 @@ fn start() -> Result<Victim> {
     let pid_file = fs::read_to_string(cluster.join("data/postmaster.pid"))?;
     let postmaster = pid_file.lines().next().context("empty")?.parse()?;
     ensure!(runs(postmaster));
-    Ok(Victim {
-        child,
-        cluster,
-        postmaster,
-    })
+    Ok(Victim { child, cluster, postmaster })
 }
 
 fn runs(pid: u32) -> bool {
@@ -84,7 +80,5 @@ fn killed_outright() -> Result<()> {
     let mut victim = start()?;
     victim.child.kill()?;
     victim.child.wait()?;
-    eventually(Duration::from_secs(10), "the server has ended", || {
-        Ok(!runs(victim.postmaster))
-    })
+    eventually(Duration::from_secs(10), "the server has ended", || Ok(!runs(victim.postmaster)))
 }

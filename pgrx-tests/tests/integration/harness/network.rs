@@ -13,10 +13,7 @@ use warehouse_tests::timing::{eventually, timed};
 
 fn through(proxy: &Proxy) -> Result<Client> {
     let mut config = Client::configure();
-    config
-        .host("127.0.0.1")
-        .port(proxy.port())
-        .dbname("postgres");
+    config.host("127.0.0.1").port(proxy.port()).dbname("postgres");
     config.user(SUPERUSER).password(SUPERUSER_PASSWORD);
     Ok(config.connect(NoTls)?)
 }
@@ -32,11 +29,7 @@ fn a_silent_host_accepts_and_says_nothing() -> Result<()> {
     let mut stream = TcpStream::connect(("127.0.0.1", host.port()))?;
     stream.set_read_timeout(Some(Duration::from_millis(200)))?;
     stream.write_all(b"hello")?;
-    ensure!(
-        stream
-            .read(&mut [0; 8])
-            .is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
-    );
+    ensure!(stream.read(&mut [0; 8]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock));
     ensure!(host.accepted() == 1);
     let port = host.port();
     drop(host);
@@ -94,11 +87,9 @@ fn a_proxy_cuts_refuses_and_drops() -> Result<()> {
     ensure!(client.simple_query("SELECT 1").is_err());
     proxy.set(Mode::Pass)?;
     through(&proxy)?.simple_query("SELECT 1")?;
-    eventually(
-        Duration::from_secs(5),
-        "closed connections are noticed",
-        || Ok(proxy.connections() == 0),
-    )?;
+    eventually(Duration::from_secs(5), "closed connections are noticed", || {
+        Ok(proxy.connections() == 0)
+    })?;
     let port = proxy.port();
     drop(proxy);
     ensure!(is_refused(port));

@@ -13,19 +13,10 @@ fn the_question_has_an_answer() -> Result<()> {
     let answer = plain.answer(&sites, 26)?;
     let weeks: Vec<Vec<i64>> = answer
         .lines()
-        .map(|line| {
-            line.split('|')
-                .skip(1)
-                .map(|n| n.parse().unwrap_or(-1))
-                .collect()
-        })
+        .map(|line| line.split('|').skip(1).map(|n| n.parse().unwrap_or(-1)).collect())
         .collect();
     ensure!(weeks.len() >= 25, "{answer}");
-    ensure!(
-        weeks
-            .iter()
-            .all(|week| week[4] == week[..4].iter().sum::<i64>())
-    );
+    ensure!(weeks.iter().all(|week| week[4] == week[..4].iter().sum::<i64>()));
     let counted: i64 = weeks.iter().map(|week| week[4]).sum();
     let all: i64 = sites
         .warehouse
@@ -35,10 +26,7 @@ fn the_question_has_an_answer() -> Result<()> {
              date_trunc('week', now()) - interval '25 weeks'",
         )?
         .parse()?;
-    ensure!(
-        counted < all && counted > all * 8 / 10,
-        "{counted} of {all}"
-    );
+    ensure!(counted < all && counted > all * 8 / 10, "{counted} of {all}");
 
     // Sites differ a little, as in life.
     for (site, column, exists) in [(2, "birth_date", "0"), (3, "graduation_year", "1")] {
@@ -53,8 +41,6 @@ fn the_question_has_an_answer() -> Result<()> {
         ensure!(found == exists);
     }
     sites.production[0].primary.stop(Stop::Immediate)?;
-    sites.production[0]
-        .standby
-        .value("miacademy", "SELECT count(*)::text FROM meta.plans")?;
+    sites.production[0].standby.value("miacademy", "SELECT count(*)::text FROM meta.plans")?;
     Ok(())
 }

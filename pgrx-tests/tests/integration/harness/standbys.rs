@@ -17,11 +17,7 @@ fn a_standby_follows_is_read_only_and_comes_back() -> Result<()> {
         .start()?;
     ensure!(standby.value("postgres", "SHOW max_standby_streaming_delay")? == "250ms");
     ensure!(standby.value("postgres", "SELECT pg_is_in_recovery()::text")? == "true");
-    ensure!(
-        standby
-            .execute("postgres", "INSERT INTO t VALUES (0)")
-            .is_err()
-    );
+    ensure!(standby.execute("postgres", "INSERT INTO t VALUES (0)").is_err());
 
     primary.execute("postgres", "INSERT INTO t SELECT generate_series(1, 1000)")?;
     standby.wait_for_replay()?;
@@ -46,9 +42,7 @@ fn a_standby_follows_is_read_only_and_comes_back() -> Result<()> {
 fn a_stalled_stream_makes_the_standby_lag() -> Result<()> {
     let primary = Cluster::builder("lag").start()?;
     let proxy = Proxy::to_cluster(&primary)?;
-    let standby = Standby::of(&primary, "lagging")
-        .upstream_port(proxy.port())
-        .start()?;
+    let standby = Standby::of(&primary, "lagging").upstream_port(proxy.port()).start()?;
     primary.execute("postgres", "CREATE TABLE before (a int)")?;
     standby.wait_for_replay()?;
     proxy.set(Mode::Stall)?;

@@ -48,10 +48,7 @@ impl Pair {
         };
         pair.warehouse_cluster.execute(
             "postgres",
-            &format!(
-                "CREATE DATABASE \"{}\" TEMPLATE {TEMPLATE}",
-                pair.warehouse_database
-            ),
+            &format!("CREATE DATABASE \"{}\" TEMPLATE {TEMPLATE}", pair.warehouse_database),
         )?;
         pair.warehouse_cluster.execute(
             &pair.warehouse_database,

@@ -27,11 +27,7 @@ impl PlainCopy {
             let standby = &sites.production(site)?.standby;
             for (source, table, columns) in [
                 (site.main_database, "main.users", "id, kind, created_at"),
-                (
-                    site.main_database,
-                    "main.payments",
-                    "user_id, purpose, status",
-                ),
+                (site.main_database, "main.payments", "user_id, purpose, status"),
                 (site.writemostly_database, "activity.logins", "user_id"),
             ] {
                 let (_, name) = table.split_once('.').context("a qualified name")?;

@@ -29,10 +29,7 @@ impl Topology {
             let warehouse = Cluster::builder("warehouse").preload("warehouse");
             Sites::start(USERS, warehouse, &|_| {})
         })?;
-        let topology = Topology {
-            sites,
-            database: sites.warehouse.create_database(test)?,
-        };
+        let topology = Topology { sites, database: sites.warehouse.create_database(test)? };
         topology.run("01-servers.sql")?;
         Ok(topology)
     }
