@@ -427,8 +427,7 @@ impl Connection {
     /// Which Append reads the stream that has the wire, if one reads it among others.
     pub fn asker(&self) -> Option<usize> {
         let owner = self.owner.borrow().upgrade()?;
-        let asker = owner.try_borrow().ok()?.asker();
-        asker
+        owner.try_borrow().ok().and_then(|stream| stream.asker())
     }
 
     /// Makes `stream` the owner of the wire.

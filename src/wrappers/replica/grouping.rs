@@ -23,7 +23,7 @@ pub fn add_paths<'p>(
         return;
     }
     let Some(remote) = grouped_remote(planner, input, grouped, having) else { return };
-    grouped.set_state(planner, Kept::Remote(remote));
+    grouped.set_state(planner, Kept::Remote(Box::new(remote)));
     let Some(remote) = remote::of(grouped) else { return };
     let cost = whole_cost(planner, grouped, remote, remote.sent);
     grouped.add_group_path(planner, cost, &note(PathNote::default()));
@@ -36,7 +36,7 @@ pub fn add_partial_paths<'p>(planner: Planner<'p>, input: Rel<'p>, grouped: Rel<
         return;
     }
     let Some(remote) = partial_remote(planner, input, grouped) else { return };
-    grouped.set_state(planner, Kept::Remote(remote));
+    grouped.set_state(planner, Kept::Remote(Box::new(remote)));
     let Some(remote) = remote::of(grouped) else { return };
     let cost = whole_cost(planner, grouped, remote, remote.sent);
     grouped.add_group_path(planner, cost, &note(PathNote::default()));

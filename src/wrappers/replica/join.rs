@@ -25,7 +25,7 @@ pub fn add_paths<'p>(
         return;
     }
     let Some(joined) = joined(planner, join, outer, inner, kind, clauses) else { return };
-    join.set_state(planner, Kept::Remote(joined));
+    join.set_state(planner, Kept::Remote(Box::new(joined)));
     let Some(joined) = remote::of(join) else { return };
     let plain = whole_cost(planner, join, joined, join.rows());
     join.add_join_path(planner, plain, &[], &note(PathNote::default()));

@@ -47,7 +47,7 @@ pub fn size(planner: Planner<'_>, rel: Rel<'_>, relation: Oid) -> Result<()> {
     remote.conditions =
         judged.0.iter().map(|(clause, _)| Condition::Clause(clause.node())).collect();
     remote.local = judged.1;
-    rel.set_state(planner, Kept::Remote(remote));
+    rel.set_state(planner, Kept::Remote(Box::new(remote)));
     Ok(())
 }
 

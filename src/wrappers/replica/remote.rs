@@ -86,7 +86,7 @@ pub struct Grouping<'p> {
 #[derive(Debug)]
 pub enum Kept<'p> {
     /// It can be computed at the source.
-    Remote(Remote<'p>),
+    Remote(Box<Remote<'p>>),
     /// It is this relation in another order.
     Ordered(*mut pg_sys::RelOptInfo),
 }
@@ -105,6 +105,7 @@ pub fn below<'p>(rel: Rel<'p>) -> Option<Rel<'p>> {
     // SAFETY: as above; an ordered relation's input lives as long as itself.
     match unsafe { rel.state::<Kept<'p>>() }? {
         Kept::Remote(_) => Some(rel),
+        // SAFETY: as above.
         Kept::Ordered(input) => Some(unsafe { Rel::new(*input) }),
     }
 }
