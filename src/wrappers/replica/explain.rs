@@ -9,7 +9,12 @@ use warehouse_core::quote;
 /// was received.
 pub fn scan(out: Explain<'_>, plan: &ScanPlan, scan: Option<&Scan>) {
     if out.verbose() {
-        let reasons: Vec<&str> = plan.local.iter().map(|local| local.reason.as_str()).collect();
+        let mut reasons: Vec<&str> = Vec::new();
+        for local in &plan.local {
+            if !reasons.contains(&local.reason.as_str()) {
+                reasons.push(&local.reason);
+            }
+        }
         if !reasons.is_empty() {
             out.text(c"Local Filter Reason", &reasons.join("; "));
         }
