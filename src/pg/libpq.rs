@@ -200,20 +200,43 @@ impl Conn {
 #[derive(Debug, Clone)]
 pub struct Canceller(Arc<CancelHandle>);
 
+/// A cancel request on its way.
+#[derive(Debug)]
+pub struct CancelRequest(mpsc::Receiver<bool>);
+
+impl CancelRequest {
+    /// Whether the source has taken it, waiting at most `patience`.
+    pub fn is_taken(&self, patience: Duration) -> bool {
+        self.0.recv_timeout(patience).unwrap_or(false)
+    }
+
+    /// Whether it is no longer on its way, taken or failed, waiting at most `patience`. Before that it
+    /// may hit whatever runs on the connection.
+    pub fn is_over(&self, patience: Duration) -> bool {
+        !matches!(self.0.recv_timeout(patience), Err(mpsc::RecvTimeoutError::Timeout))
+    }
+}
+
 impl Canceller {
-    /// Asks the source to cancel. Waits at most `patience`; a request that takes longer goes on by
-    /// itself and ends with its thread.
-    pub fn send(&self, patience: Duration) -> bool {
+    /// Asks the source to cancel, in a thread of its own. `None` when there can be no thread.
+    pub fn begin(&self) -> Option<CancelRequest> {
         let handle = Arc::clone(&self.0);
         let (done, answer) = mpsc::channel();
-        let spawned = with_signals_blocked(|| {
+        with_signals_blocked(|| {
             std::thread::Builder::new().name("cancel".into()).stack_size(256 * 1024).spawn(
                 move || {
                     let _ = done.send(handle.send());
                 },
             )
-        });
-        spawned.is_ok() && answer.recv_timeout(patience).unwrap_or(false)
+        })
+        .ok()?;
+        Some(CancelRequest(answer))
+    }
+
+    /// Asks the source to cancel and waits at most `patience`; a request that takes longer goes on by
+    /// itself and ends with its thread.
+    pub fn send(&self, patience: Duration) -> bool {
+        self.begin().is_some_and(|request| request.is_taken(patience))
     }
 }
 

@@ -5,7 +5,9 @@ use super::collation;
 use super::options::{MappingOptions, ServerOptions};
 use crate::pg::catalog::{Mapping, Server};
 use crate::pg::error::{Error, Result, sqlstate};
-use crate::pg::libpq::{Conn, ConnectPoll, CopyStep, ErrorField, QueryResult, Status};
+use crate::pg::libpq::{
+    CancelRequest, Conn, ConnectPoll, CopyStep, ErrorField, QueryResult, Status,
+};
 use crate::pg::wait::{self, For, ReadWaiter};
 use crate::settings;
 use pgrx::{PgSqlErrorCode as Code, pg_sys};
@@ -16,7 +18,7 @@ use warehouse_core::quote;
 /// How long a cancel request may hold the backend.
 pub const CANCEL_PATIENCE: Duration = Duration::from_millis(80);
 /// How long a source may take to obey a cancel before the connection is given up.
-const STOP_PATIENCE: Duration = Duration::from_secs(2);
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A live link to the source and what was learned about it.
 pub struct Session {
@@ -225,14 +227,14 @@ impl Session {
     }
 
     /// Brings what runs to its end: reads on if the end has already arrived, else cancels it. `false`
-    /// when the source did not obey in time.
+    /// when the source did not obey in time. Raises what interrupts it.
     pub fn stop_running(&self) -> bool {
-        let mut cancelled = false;
         let patience = Instant::now() + STOP_PATIENCE;
+        let mut request = None;
         loop {
             'available: while !self.conn.is_busy() {
                 match self.conn.result() {
-                    None => return true,
+                    None => return request.is_none_or(|request| settled(&request, patience)),
                     Some(result) if result.status() == Status::CopyOut => loop {
                         match self.conn.copy_step() {
                             CopyStep::Message(_) => {}
@@ -245,9 +247,9 @@ impl Session {
                     Some(_) => {}
                 }
             }
-            if !cancelled {
-                cancelled = true;
-                if !self.conn.cancel(CANCEL_PATIENCE) {
+            if request.is_none() {
+                request = self.conn.canceller().and_then(|canceller| canceller.begin());
+                if request.is_none() {
                     return false;
                 }
             }
@@ -257,6 +259,17 @@ impl Session {
             }
         }
     }
+}
+
+/// Waits until a cancel is no longer on its way: it could hit what runs next.
+fn settled(request: &CancelRequest, patience: Instant) -> bool {
+    while !request.is_over(Duration::from_millis(20)) {
+        wait::check_interrupts();
+        if Instant::now() >= patience {
+            return false;
+        }
+    }
+    true
 }
 
 fn silent() -> Failure {
