@@ -238,7 +238,8 @@ impl Columns for Scope<'_> {
     fn presence(&self, relation: u32, attribute: i16) -> Converted {
         let (_, column) = self.find(relation, attribute).ok_or(Reason::WholeRow)?;
         match &column.source {
-            ColumnSource::Remote { .. } => column.plain(relation).ok_or(Reason::WholeRow),
+            // As text, if it may be a row there: a row with a NULL in it is neither NULL nor not.
+            ColumnSource::Remote { .. } => self.output(relation, attribute).ok_or(Reason::WholeRow),
             _ => self.column(relation, attribute),
         }
     }

@@ -79,6 +79,27 @@ fn a_local_domain_is_enforced_and_a_missing_label_told() -> Result<()> {
     Ok(())
 }
 
+/// A row with a NULL in it IS NOT NULL as a value and not as a row; the planner turns `p = p` into
+/// the former.
+#[test]
+fn a_row_with_a_null_in_it_is_a_value() -> Result<()> {
+    let script = "CREATE TYPE pair AS (a int, b text); CREATE TABLE t (id int, p pair); \
+                  INSERT INTO t VALUES (1, ROW(NULL, 'x')), (2, ROW(NULL, NULL)), (3, NULL), (4, ROW(1, 'y'))";
+    let (mut source, mut warehouse) = declared("row_nulls", script)?;
+    warehouse.batch_execute(
+        "CREATE TYPE pair AS (a int, b text); CREATE FOREIGN TABLE t (id int, p pair) SERVER src",
+    )?;
+    for sql in [
+        "SELECT id FROM t WHERE p = p ORDER BY id",
+        "SELECT id FROM t WHERE p IS NULL ORDER BY id",
+        "SELECT id FROM t WHERE p IS NOT NULL ORDER BY id",
+        "SELECT count(p) FROM t",
+    ] {
+        same(&mut source, &mut warehouse, sql)?;
+    }
+    Ok(())
+}
+
 #[test]
 fn an_enum_that_came_after_the_connection() -> Result<()> {
     let (mut source, mut warehouse) = imported(
