@@ -165,7 +165,7 @@ fn check_value(option: &RawOption, owner: Owner) -> Result<()> {
     }
 }
 
-/// `remote_type` is put into remote SQL, so only what can be a type name passes.
+/// `remote_type` says that the source casts; only what can be a type name passes.
 fn check_type_name(text: &str) -> std::result::Result<(), ()> {
     let mut quoted = false;
     for c in text.chars() {
