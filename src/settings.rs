@@ -3,6 +3,7 @@
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
 static PARTITIONWISE: GucSetting<bool> = GucSetting::<bool>::new(true);
+static LOOKUP_BATCH_SIZE: GucSetting<i32> = GucSetting::<i32>::new(500);
 static REPLICA_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(600);
 
 /// Defines them; called by `_PG_init`.
@@ -27,8 +28,24 @@ pub fn define() {
         GucContext::Userset,
         GucFlags::default(),
     );
+    GucRegistry::define_int_guc(
+        c"warehouse.lookup_batch_size",
+        c"Keys that a join asks a source for at a time; 0 keeps the planner from such joins.",
+        c"A join of a source's table with other tables may collect keys and fetch the rows that belong \
+          to them, in place of all rows or of one key after another. The planner chooses by cost.",
+        &LOOKUP_BATCH_SIZE,
+        0,
+        10_000,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
     // SAFETY: called from _PG_init with a static prefix.
     unsafe { pgrx::pg_sys::MarkGUCPrefixReserved(c"warehouse".as_ptr()) };
+}
+
+/// `warehouse.lookup_batch_size`.
+pub fn lookup_batch_size() -> usize {
+    LOOKUP_BATCH_SIZE.get().max(0) as usize
 }
 
 /// `warehouse.partitionwise`.

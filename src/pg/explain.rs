@@ -1,5 +1,6 @@
 //! EXPLAIN's output.
 
+use super::sql::owned;
 use pgrx::pg_sys;
 use std::ffi::{CStr, CString};
 use std::marker::PhantomData;
@@ -14,6 +15,28 @@ impl Explain<'_> {
     /// `state` is valid while the value lives.
     pub unsafe fn new(state: *mut pg_sys::ExplainState) -> Self {
         Explain(state, PhantomData)
+    }
+
+    /// A conjunction of conditions of a plan node, as SQL.
+    ///
+    /// # Safety
+    /// `conditions` is NULL or a list of expressions of `plan`, whose `ancestors` the caller was given.
+    pub unsafe fn condition(
+        self,
+        plan: *mut pg_sys::Plan,
+        ancestors: *mut pg_sys::List,
+        conditions: *mut pg_sys::List,
+    ) -> String {
+        if conditions.is_null() {
+            return String::new();
+        }
+        // SAFETY: the caller's promise; the text is copied.
+        unsafe {
+            let several = self.verbose() || pg_sys::list_length((*self.0).rtable) > 1;
+            let context = pg_sys::set_deparse_context_plan((*self.0).deparse_cxt, plan, ancestors);
+            let node = pg_sys::make_ands_explicit(conditions).cast();
+            owned(pg_sys::deparse_expression(node, context, several, false))
+        }
     }
 
     /// EXPLAIN (VERBOSE).

@@ -51,24 +51,35 @@ impl Context {
         unsafe { pg_sys::MemoryContextReset(self.0) }
     }
 
+    /// The context itself.
+    pub fn as_ptr(&self) -> pg_sys::MemoryContext {
+        self.0
+    }
+
     /// Runs `f` with this as the current context. The former one is current again afterwards, also
     /// when `f` raises.
     pub fn run<T>(&self, f: impl FnOnce() -> T) -> T {
-        struct Back(pg_sys::MemoryContext);
-        impl Drop for Back {
-            fn drop(&mut self) {
-                // SAFETY: the former context is still valid.
-                unsafe { pg_sys::CurrentMemoryContext = self.0 };
-            }
-        }
-        // SAFETY: switching contexts is a plain assignment.
-        let _back = unsafe {
-            let before = pg_sys::CurrentMemoryContext;
-            pg_sys::CurrentMemoryContext = self.0;
-            Back(before)
-        };
-        f()
+        within(self.0, f)
     }
+}
+
+/// Runs `f` with `context`, which has to be valid, as the current one. The former one is current again
+/// afterwards, also when `f` raises.
+pub fn within<T>(context: pg_sys::MemoryContext, f: impl FnOnce() -> T) -> T {
+    struct Back(pg_sys::MemoryContext);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            // SAFETY: the former context is still valid.
+            unsafe { pg_sys::CurrentMemoryContext = self.0 };
+        }
+    }
+    // SAFETY: switching contexts is a plain assignment.
+    let _back = unsafe {
+        let before = pg_sys::CurrentMemoryContext;
+        pg_sys::CurrentMemoryContext = context;
+        Back(before)
+    };
+    f()
 }
 
 impl Drop for Context {

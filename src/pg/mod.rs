@@ -10,13 +10,14 @@ pub mod executor;
 pub mod explain;
 pub mod guc;
 pub mod hook;
+pub mod join_node;
+pub mod join_state;
 pub mod keywords;
 pub mod libpq;
 pub mod list;
 pub mod memory;
 pub mod node;
 pub mod planner;
-
 pub mod spool;
 pub mod sql;
 pub mod statistics;

@@ -27,6 +27,10 @@ pub enum Kind<'a> {
         value: Option<pg_sys::Datum>,
     },
     Param,
+    /// The values of a key of a batch, as an array (see [`super::join_node::any_of`]).
+    Batch {
+        key: usize,
+    },
     Op {
         opno: Oid,
         opfuncid: Oid,
@@ -343,7 +347,14 @@ impl<'a> Node<'a> {
                         value: (!c.constisnull).then_some(c.constvalue),
                     }
                 }
-                T::T_Param => Kind::Param,
+                T::T_Param => {
+                    let param = self.get::<pg_sys::Param>();
+                    if param.paramkind == pg_sys::ParamKind::PARAM_SUBLINK {
+                        Kind::Batch { key: param.paramid as usize }
+                    } else {
+                        Kind::Param
+                    }
+                }
                 T::T_OpExpr => {
                     let o = self.get::<pg_sys::OpExpr>();
                     Kind::Op {

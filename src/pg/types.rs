@@ -145,6 +145,13 @@ pub fn has_final_function(aggregate: Oid) -> bool {
     }
 }
 
+/// Whether values are equal under a collation exactly when their text forms are the same bytes.
+pub fn compares_as_text(of: Oid, collation: Oid) -> bool {
+    // SAFETY: a plain lookup.
+    matches!(of, pg_sys::TEXTOID | pg_sys::VARCHAROID)
+        && unsafe { pg_sys::get_collation_isdeterministic(collation) }
+}
+
 /// Whether a type is an enum.
 pub fn is_enum(oid: Oid) -> bool {
     facts(oid).is_some_and(|facts| facts.kind == b'e')

@@ -354,6 +354,14 @@ pub unsafe fn clauses<'p>(of: *mut pg_sys::List) -> Vec<Clause<'p>> {
     unsafe { list::pointers(of) }.map(|info| Clause(info, PhantomData)).collect()
 }
 
+/// The clause of a RestrictInfo.
+///
+/// # Safety
+/// `info` is valid.
+pub unsafe fn clause<'p>(info: *mut pg_sys::RestrictInfo) -> Clause<'p> {
+    Clause(info, PhantomData)
+}
+
 /// The columns of a scan that is no table: a list of target entries in the planner's context.
 #[derive(Debug, Clone, Copy)]
 pub struct ScanTarget<'p>(*mut pg_sys::List, PhantomData<&'p ()>);

@@ -50,6 +50,55 @@ impl<'p> Rel<'p> {
         )
     }
 
+    /// Whether the wrapper with this function plans it.
+    pub fn is_planned_by(self, size: pg_sys::GetForeignRelSize_function) -> bool {
+        // SAFETY: NULL or a wrapper's table of functions.
+        unsafe { self.get().fdwroutine.as_ref() }.is_some_and(|routine| {
+            let address = |function: pg_sys::GetForeignRelSize_function| {
+                function.map_or(std::ptr::null(), |function| function as *const ())
+            };
+            std::ptr::eq(address(routine.GetForeignRelSize), address(size))
+        })
+    }
+
+    /// The parts of a partitioned relation that the query may read; `None` if it is none, or if one of
+    /// its parts cannot be told apart.
+    pub fn parts(self) -> Option<Vec<Rel<'p>>> {
+        let rel = self.get();
+        if rel.nparts <= 0 || rel.part_rels.is_null() {
+            return None;
+        }
+        let mut out = Vec::new();
+        let mut at = -1;
+        loop {
+            // SAFETY: the live parts are positions in an array of relations.
+            unsafe {
+                at = pg_sys::bms_next_member(rel.live_parts, at);
+                if at < 0 {
+                    return Some(out);
+                }
+                let part = *rel.part_rels.add(at as usize);
+                if part.is_null() {
+                    return None;
+                }
+                if !pg_sys::is_dummy_rel(part) {
+                    out.push(Rel(part, PhantomData));
+                }
+            }
+        }
+    }
+
+    /// An expression over the partitioned relation that this is a part of, as one over this part.
+    pub fn adapted(self, planner: Planner<'p>, node: Node<'p>) -> Node<'p> {
+        // SAFETY: valid planner state; a part has its translation.
+        unsafe {
+            let mut count = 0;
+            let infos = pg_sys::find_appinfos_by_relids(planner.0, self.get().relids, &mut count);
+            let out = pg_sys::adjust_appendrel_attrs(planner.0, node.as_ptr(), count, infos);
+            Node::new(out).unwrap_or(node)
+        }
+    }
+
     /// Whether it needs values of relations beside it.
     pub fn is_lateral(self) -> bool {
         // SAFETY: a plain test.

@@ -279,7 +279,7 @@ impl<'a, 'c> Converter<'a, 'c> {
             Kind::Aggregate(aggregate) => self.aggregate(aggregate),
             Kind::CaseTest => Err(Reason::Unsupported("CASE with a converted operand")),
             Kind::SqlValueFunction => Err(Reason::Unsupported("a session value")),
-            Kind::Const { .. } | Kind::Var { .. } | Kind::Param => {
+            Kind::Const { .. } | Kind::Var { .. } | Kind::Param | Kind::Batch { .. } => {
                 Err(Reason::Unsupported("a reference to another relation"))
             }
             Kind::SubQuery => Err(Reason::SubQuery),

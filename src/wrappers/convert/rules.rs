@@ -72,7 +72,7 @@ pub fn never_fails(node: Node<'_>) -> bool {
         (args.is_empty() || known) && args.into_iter().all(never_fails)
     };
     match node.kind() {
-        Kind::Const { .. } | Kind::Param | Kind::SqlValueFunction => true,
+        Kind::Const { .. } | Kind::Param | Kind::Batch { .. } | Kind::SqlValueFunction => true,
         // A column of another relation of the query.
         Kind::Var { .. } => true,
         Kind::Relabel { arg, .. } => never_fails(arg),

@@ -6,7 +6,7 @@ use super::deparse;
 use super::options::ColumnSource;
 use super::partial;
 use super::plan::{kept, sort_terms};
-use super::private::{Constant, Fetched, Gate, Local, PathNote, ScanPlan};
+use super::private::{Constant, Fetched, Gate, Keyed, Local, PathNote, ScanPlan};
 use super::remote::{Condition, Remote};
 use crate::pg::error::{Error, Result};
 use crate::pg::node::{Kind, Node};
@@ -27,12 +27,13 @@ pub struct Chosen<'p> {
 }
 
 /// GetForeignPlan: writes the scan down. `clauses` are a table's conditions, with those that only this
-/// path can apply.
+/// path can apply; `keyed` those of a batch of keys.
 pub fn build<'p>(
     planner: Planner<'p>,
     rel: Rel<'p>,
     note: &str,
     clauses: Vec<Clause<'p>>,
+    keyed: Vec<Node<'p>>,
 ) -> Result<Chosen<'p>> {
     let remote = kept(rel)?;
     let path: PathNote = serde_json::from_str(note).unwrap_or_default();
@@ -56,6 +57,7 @@ pub fn build<'p>(
         }
         converter.params.clear();
     }
+    conditions.extend(keyed.into_iter().map(Condition::Clause));
     let reasons = reasons(planner, &scope, remote, &local);
     let source = Remote { conditions, ..remote.clone() };
     let mut rows = source.rows(&mut converter).map_err(sent)?;
@@ -99,6 +101,14 @@ pub fn build<'p>(
         let of = TypeName("bigint".to_owned());
         query.limit = Some(Expr::Literal(Literal { text: Some(rows.to_string()), of }));
     }
+    let keyed = path.keyed.map(|keyed| Keyed { keys: Vec::new(), ..keyed });
+    let mut plan_keys = (keyed, Vec::new());
+    for (at, param) in converter.params.iter().enumerate() {
+        if let (Kind::Batch { key }, Some(keyed)) = (param.kind(), &mut plan_keys.0) {
+            keyed.keys.push(key);
+            plan_keys.1.push(at);
+        }
+    }
     let collation = remote.tables.first().and_then(|t| t.table.remote_collation.clone());
     let plan = ScanPlan {
         server: remote.server.to_u32(),
@@ -109,6 +119,8 @@ pub fn build<'p>(
         fetched: columns.fetched,
         constants: columns.constants,
         gates,
+        keyed: plan_keys.0,
+        batched: plan_keys.1,
         row_size: rel.width(),
         interleaved: planner.others_on_server(rel, remote.server) > 0,
         local: reasons,

@@ -8,7 +8,9 @@ use crate::pg::catalog;
 use crate::pg::error::{Error, OrRaise};
 use crate::pg::executor::{AsyncRequest, ScanNode};
 use crate::pg::explain::Explain;
+use crate::pg::join_node;
 use crate::pg::list;
+use crate::pg::node::Kind;
 use crate::pg::planner::{self, Planner, Rel};
 use crate::pg::types;
 use pgrx::pg_sys::{Datum, Oid};
@@ -53,8 +55,10 @@ pub fn validator(list: Datum, catalog: Oid) {
     }
 }
 
+/// # Safety
+/// Postgres calls it.
 #[pg_guard]
-unsafe extern "C-unwind" fn get_foreign_rel_size(
+pub unsafe extern "C-unwind" fn get_foreign_rel_size(
     root: *mut pg_sys::PlannerInfo,
     rel: *mut pg_sys::RelOptInfo,
     relation: Oid,
@@ -137,11 +141,18 @@ unsafe extern "C-unwind" fn get_foreign_plan(
     unsafe {
         let rel = Rel::new(rel);
         let note = planner::note((*path).fdw_private);
-        let chosen =
-            build::build(Planner::new(root), rel, &note, planner::clauses(clauses)).or_raise();
+        let keyed = planner::conjuncts((*path).fdw_private.cast()).into_iter().skip(1).collect();
+        let clauses = planner::clauses(clauses);
+        let chosen = build::build(Planner::new(root), rel, &note, clauses, keyed).or_raise();
         let mut exprs = std::ptr::null_mut();
         for node in &chosen.params {
-            exprs = list::push(exprs, node.as_ptr());
+            exprs = list::push(
+                exprs,
+                match node.kind() {
+                    Kind::Batch { .. } => join_node::placeholder(node.result_type()),
+                    _ => node.as_ptr(),
+                },
+            );
         }
         let mut local = std::ptr::null_mut();
         for node in &chosen.local {

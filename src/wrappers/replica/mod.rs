@@ -24,6 +24,7 @@ mod introspect;
 mod join;
 mod keys;
 mod local;
+pub mod lookup;
 mod merge;
 pub mod options;
 mod partial;

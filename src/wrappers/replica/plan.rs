@@ -124,9 +124,9 @@ pub fn add_paths(planner: Planner<'_>, rel: Rel<'_>) -> Result<()> {
         .bound()
         .filter(|_| rel.is_part() && remote.is_whole() && planner.has_one_relation())
         .map(|bound| bound.ceil() as u64);
-    let unsorted =
-        PathNote { at_most: at_most.filter(|_| order.is_empty()), ..PathNote::default() };
-    rel.add_path(planner, bounded(plain, unsorted.at_most), &[], None, &note(unsorted));
+    let unsorted = at_most.filter(|_| order.is_empty());
+    let plain_note = note(PathNote { at_most: unsorted, ..PathNote::default() });
+    rel.add_path(planner, bounded(plain, unsorted), &[], None, &plain_note);
     if let Some(sorted) = sorted_cost(planner, rel, remote, plain, &order, planner.bound()) {
         let sorted_note = PathNote { sorted: true, at_most, ..PathNote::default() };
         rel.add_path(planner, bounded(sorted, at_most), &order, None, &note(sorted_note));
@@ -266,7 +266,8 @@ pub fn add_limited(planner: Planner<'_>, input: Rel<'_>, upper: Rel<'_>) -> Resu
     let total = plain.startup + (plain.total - plain.startup) * fraction;
     // Stopping a scan half-way from here costs a cancel; let the source's own LIMIT win.
     let cost = Cost { rows, startup: plain.startup * SOURCE_LIMIT, total: total * SOURCE_LIMIT };
-    let limited = note(PathNote { sorted: !order.is_empty(), limited: true, at_most: None });
+    let limited =
+        note(PathNote { sorted: !order.is_empty(), limited: true, ..PathNote::default() });
     let stage = pg_sys::UpperRelationKind::UPPERREL_FINAL;
     below.add_upper_path(planner, upper, stage, cost, &order, &limited);
     Ok(())
@@ -342,5 +343,5 @@ pub fn sort_terms<'p>(
 
 /// A note on a path, as text.
 pub fn note(note: PathNote) -> String {
-    serde_json::to_string(&note).expect("invariant: two booleans are always JSON")
+    serde_json::to_string(&note).expect("invariant: names and numbers are always JSON")
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use warehouse_core::predicate::postgres::Template;
 
 /// A note on a path: what the source does beyond filtering.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathNote {
     /// It sorts in the order the query wants.
     #[serde(default)]
@@ -19,6 +19,18 @@ pub struct PathNote {
     /// takes no more in all.
     #[serde(default)]
     pub at_most: Option<u64>,
+    /// It reads the rows of a batch of keys (see [`super::lookup`]).
+    #[serde(default)]
+    pub keyed: Option<Keyed>,
+}
+
+/// What a scan takes from the batch of keys that it is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keyed {
+    /// The keys whose values are sent. In a plan, one for each of [`ScanPlan::batched`].
+    pub keys: Vec<usize>,
+    /// Only rows of the batch whose key (by its number) has this text belong to this scan.
+    pub only: Vec<(usize, String)>,
 }
 
 /// A column of the remote SELECT.
@@ -114,6 +126,12 @@ pub struct ScanPlan {
     /// Without these the source is not asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<Gate>,
+    /// What it takes from a batch of keys, if it is asked for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyed: Option<Keyed>,
+    /// The run-time values that hold the batch's keys, by their numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub batched: Vec<usize>,
     /// Bytes expected of a row.
     pub row_size: i32,
     /// Other scans of the plan may take turns with it on the same connection.

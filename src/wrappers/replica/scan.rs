@@ -2,6 +2,7 @@
 
 use super::connection::Connection;
 use super::decode::{Column, Decoder, Travel};
+use super::lookup::{self, Batch};
 use super::private::{Constant, Fetched, Gate, ScanPlan};
 use super::registry;
 use super::stream::{Request, Stats, Stream};
@@ -73,6 +74,8 @@ pub struct Scan {
     params: Params,
     rows: RowReader,
     user: Oid,
+    /// The batch of keys whose rows it reads, of a plan that says so.
+    batch: Option<Rc<RefCell<Batch>>>,
     connection: Option<Rc<Connection>>,
     stream: Option<Rc<RefCell<Stream>>>,
     finished: bool,
@@ -91,6 +94,7 @@ impl Scan {
             params: node.params(),
             rows: RowReader::new(node.width(), &plan.fetched, &plan.constants),
             user: node.user(),
+            batch: plan.keyed.as_ref().and_then(|_| lookup::current()),
             connection: None,
             stream: None,
             finished: false,
@@ -135,7 +139,16 @@ impl Scan {
 
     /// Begins to read; `None` if there can be no row.
     fn open(&mut self, node: ScanNode<'_>) -> Result<Option<Rc<RefCell<Stream>>>> {
-        let values = node.evaluate(&self.params);
+        let mut values = node.evaluate(&self.params);
+        if let Some(keyed) = &self.plan.keyed {
+            let batch = self.batch.as_ref().ok_or_else(|| Error::bug("a scan lacks its batch"))?;
+            let Some(arrays) = batch.borrow().arrays(&keyed.keys, &keyed.only) else {
+                return Ok(None);
+            };
+            for (at, array) in self.plan.batched.iter().zip(arrays) {
+                values[*at] = quote::literal(&array);
+            }
+        }
         let is_open = |gate: &Gate| {
             values.get(gate.param).is_some_and(|value| *value == quote::literal(&gate.text))
         };
