@@ -2,6 +2,10 @@
 
 COMMENT ON FUNCTION warehouse.replica_connections() IS
   'The connections of this session to sources: server, role of the user mapping (NULL for that of PUBLIC), process and version there, whether a transaction is open, seconds since it was opened.';
+COMMENT ON FUNCTION warehouse.replica_usage() IS
+  'The connections that all sessions of this database have to each server: open, used by a transaction, sessions waiting for one, and the bound (NULL for none). No rows unless warehouse is in shared_preload_libraries.';
+COMMENT ON FUNCTION warehouse.explain_pushdown(text) IS
+  'Which parts of a query (conditions, joins, grouping, order, limit) the sources do, which stay here, and why. The query is planned, not run.';
 COMMENT ON FUNCTION warehouse.disconnect(text) IS
   'Closes this session''s idle connections to a server, or to all with NULL; returns how many.';
 COMMENT ON FUNCTION warehouse.replica_status() IS

@@ -21,6 +21,7 @@ pub extern "C-unwind" fn _PG_init() {
     settings::define();
     wrappers::replica::partitionwise::install();
     wrappers::replica::lookup::install();
+    wrappers::replica::pool::install();
 }
 
 #[cfg(test)]

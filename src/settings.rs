@@ -2,6 +2,7 @@
 
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
+static MAX_CONNECTIONS_PER_SERVER: GucSetting<i32> = GucSetting::<i32>::new(32);
 static PARTITIONWISE: GucSetting<bool> = GucSetting::<bool>::new(true);
 static LOOKUP_BATCH_SIZE: GucSetting<i32> = GucSetting::<i32>::new(500);
 static REPLICA_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(600);
@@ -39,6 +40,17 @@ pub fn define() {
         GucContext::Userset,
         GucFlags::default(),
     );
+    GucRegistry::define_int_guc(
+        c"warehouse.max_connections_per_server",
+        c"Connections to a server that all sessions together may have; 0 for any number.",
+        c"A session that needs one more waits in line until another gives one back. The server option \
+          max_connections says otherwise for one server. It takes shared_preload_libraries.",
+        &MAX_CONNECTIONS_PER_SERVER,
+        0,
+        4096,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
     // SAFETY: called from _PG_init with a static prefix.
     unsafe { pgrx::pg_sys::MarkGUCPrefixReserved(c"warehouse".as_ptr()) };
 }
@@ -46,6 +58,11 @@ pub fn define() {
 /// `warehouse.lookup_batch_size`.
 pub fn lookup_batch_size() -> usize {
     LOOKUP_BATCH_SIZE.get().max(0) as usize
+}
+
+/// `warehouse.max_connections_per_server`.
+pub fn max_connections_per_server() -> u32 {
+    MAX_CONNECTIONS_PER_SERVER.get().max(0) as u32
 }
 
 /// `warehouse.partitionwise`.

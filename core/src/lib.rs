@@ -6,5 +6,6 @@
 #![forbid(unsafe_code)]
 
 pub mod copy;
+pub mod pool;
 pub mod predicate;
 pub mod quote;

@@ -1,5 +1,6 @@
 //! EXPLAIN's output.
 
+use super::list;
 use super::sql::owned;
 use pgrx::pg_sys;
 use std::ffi::{CStr, CString};
@@ -15,6 +16,26 @@ impl Explain<'_> {
     /// `state` is valid while the value lives.
     pub unsafe fn new(state: *mut pg_sys::ExplainState) -> Self {
         Explain(state, PhantomData)
+    }
+
+    /// The conditions of a plan node, each as SQL.
+    ///
+    /// # Safety
+    /// `conditions` is NULL or a list of expressions of `plan`.
+    pub unsafe fn conditions(
+        self,
+        plan: *mut pg_sys::Plan,
+        conditions: *mut pg_sys::List,
+    ) -> Vec<String> {
+        // SAFETY: the caller's promise. Without the ancestors, values from elsewhere show as $n.
+        unsafe {
+            list::pointers::<pg_sys::Node>(conditions)
+                .map(|node| {
+                    let one = list::push(std::ptr::null_mut(), node);
+                    self.condition(plan, std::ptr::null_mut(), one)
+                })
+                .collect()
+        }
     }
 
     /// A conjunction of conditions of a plan node, as SQL.

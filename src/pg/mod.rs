@@ -18,6 +18,8 @@ pub mod list;
 pub mod memory;
 pub mod node;
 pub mod planner;
+pub mod process;
+pub mod shared;
 pub mod spool;
 pub mod sql;
 pub mod statistics;

@@ -32,3 +32,27 @@ pub fn execute(sql: &str) -> Result<()> {
         Error::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, format!("statement failed: {e}"))
     })
 }
+
+/// How many statements a text holds. A syntax error raises its own ERROR.
+pub fn statements(text: &str) -> Result<usize> {
+    let text = std::ffi::CString::new(text).map_err(|_| {
+        Error::new(PgSqlErrorCode::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE, "a statement holds a NUL")
+    })?;
+    // SAFETY: parses a NUL-terminated text into a list in the current memory context.
+    let parsed = unsafe { pgrx::pg_sys::pg_parse_query(text.as_ptr()) };
+    // SAFETY: NULL or a list.
+    Ok(unsafe { super::list::pointers::<pgrx::pg_sys::Node>(parsed) }.len())
+}
+
+/// The plan of a statement as JSON, with VERBOSE. What is wrong with it raises its own ERROR.
+pub fn explain(statement: &str) -> Result<String> {
+    let failed = |error: pgrx::spi::Error| {
+        Error::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, format!("EXPLAIN failed: {error}"))
+    };
+    let sql = format!("EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) {statement}");
+    let found: Option<pgrx::datum::Json> = Spi::connect_mut(|client| {
+        client.update(&sql, None, &[])?.first().get_one::<pgrx::datum::Json>()
+    })
+    .map_err(failed)?;
+    Ok(found.map_or_else(String::new, |json| json.0.to_string()))
+}

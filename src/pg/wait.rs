@@ -95,6 +95,21 @@ pub fn sleep(time: Duration) {
     }
 }
 
+/// Sleeps until the latch is set or the time has passed. Raises what interrupts it.
+pub fn sleep_until_woken(time: Duration) {
+    // SAFETY: MyLatch is this backend's latch.
+    unsafe {
+        pg_sys::WaitLatch(
+            pg_sys::MyLatch,
+            (pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH) as c_int,
+            time.as_millis().clamp(1, i32::MAX as u128) as i64,
+            pg_sys::PG_WAIT_EXTENSION,
+        );
+        pg_sys::ResetLatch(pg_sys::MyLatch);
+    }
+    check_interrupts();
+}
+
 /// A wait set that stays with one socket, so that a long stream does not build one for every wait.
 #[derive(Debug)]
 pub struct ReadWaiter(*mut pg_sys::WaitEventSet);

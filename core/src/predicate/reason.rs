@@ -19,6 +19,8 @@ pub enum Reason {
     WholeRow,
     /// A value without columns that the query may never compute, and that may fail when it is computed.
     Unreached,
+    /// What is said.
+    Here(&'static str),
     /// A sub-query, which runs here.
     SubQuery,
     /// An expression node that no dialect writes; names the node.
@@ -37,6 +39,7 @@ impl fmt::Display for Reason {
             Reason::Column(name) => write!(f, "column {name} is not readable at the source"),
             Reason::WholeRow => f.write_str("whole row or system column"),
             Reason::Unreached => f.write_str("a value that may never be computed"),
+            Reason::Here(why) => f.write_str(why),
             Reason::SubQuery => f.write_str("sub-query"),
             Reason::Unsupported(node) => write!(f, "{node} is not sent"),
         }

@@ -179,6 +179,21 @@ impl<'p> Planner<'p> {
         !self.query().groupingSets.is_null()
     }
 
+    /// Whether the query uses DISTINCT ON.
+    pub fn has_distinct_on(self) -> bool {
+        self.query().hasDistinctOn
+    }
+
+    /// What SELECT DISTINCT makes unique: the expressions of the query's result.
+    pub fn distinct_targets(self) -> Vec<Node<'p>> {
+        let stage = pg_sys::UpperRelationKind::UPPERREL_DISTINCT as usize;
+        // SAFETY: NULL or a target of expressions.
+        unsafe {
+            let target = self.get().upper_targets[stage].as_ref();
+            target.map_or_else(Vec::new, |target| conjuncts(target.exprs.cast()))
+        }
+    }
+
     /// Whether a target with this reference is a key of GROUP BY.
     pub fn is_group_key(self, reference: u32) -> bool {
         // SAFETY: a list of SortGroupClause.

@@ -15,8 +15,8 @@ use crate::pg::types;
 use pgrx::pg_sys::{self, Oid};
 use rules::{
     BYTEWISE, compares_json, constant, depends_on_time_zone_alone, ignores_collation, is_bytewise,
-    is_enum_equality, is_text_like, never_fails, operator, orders_by_collation, orders_text, pair,
-    sendable, text_form_is_fixed,
+    is_enum_equality, is_text_like, json_form_is_fixed, never_fails, operator, orders_by_collation,
+    orders_text, pair, sendable, text_form_is_fixed, writes_json,
 };
 use warehouse_core::predicate::{
     Aggregate, BoolTest, Expr, Literal, OperatorName, Reason, SortTerm, TypeName,
@@ -318,9 +318,14 @@ impl<'a, 'c> Converter<'a, 'c> {
         if json && (aggregate.distinct || aggregate.within_group || orders_text(&function.name)) {
             return Err(Reason::Collation);
         }
-        if orders_text(&function.name) || aggregate.within_group {
-            self.collation_may_go(&function.name, aggregate.inputcollid)?;
+        if writes_json(&function.name) {
+            aggregate.argtypes.iter().try_for_each(|of| json_form_is_fixed(*of))?;
         }
+        // DISTINCT sorts its values, and they come out in that order.
+        let sorts = orders_text(&function.name)
+            || aggregate.within_group
+            || aggregate.distinct && function.name != "count";
+        let collate = sorts && self.collation_may_go(&function.name, aggregate.inputcollid)?;
         let mut order = Vec::new();
         for key in &aggregate.order {
             let collation =
@@ -340,7 +345,7 @@ impl<'a, 'c> Converter<'a, 'c> {
             // Whether a value is there does not depend on its type.
             args.into_iter().map(|arg| self.presence(arg)).collect::<Result<_, _>>()?
         } else {
-            self.all(args)?
+            self.operands(args, collate && !aggregate.within_group)?
         };
         Ok(Aggregate {
             name: function.name,

@@ -200,6 +200,21 @@ pub fn text_form_is_fixed(of: Oid, output: bool) -> Result<(), Reason> {
     if fixed && !(float && output) { Ok(()) } else { Err(Reason::SessionDependentText(label())) }
 }
 
+/// Aggregates that write values as JSON. (jsonb_object_agg counts as immutable and is not.)
+pub fn writes_json(aggregate: &str) -> bool {
+    let families = ["json_agg", "jsonb_agg", "json_object_agg", "jsonb_object_agg"];
+    families.iter().any(|family| aggregate.starts_with(family))
+}
+
+/// Whether a value in JSON looks the same there.
+pub fn json_form_is_fixed(of: Oid) -> Result<(), Reason> {
+    match of {
+        // In ISO form whatever DateStyle says; TimeZone is the same there.
+        pg_sys::DATEOID | pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => Ok(()),
+        _ => text_form_is_fixed(of, true),
+    }
+}
+
 /// A constant as a literal.
 pub fn constant(of: Oid, value: Option<pg_sys::Datum>) -> Converted {
     sendable(of)?;

@@ -7,6 +7,7 @@ use super::options::ColumnSource;
 use super::partial;
 use super::plan::{kept, sort_terms};
 use super::private::{Constant, Fetched, Gate, Keyed, Local, PathNote, ScanPlan};
+use super::pushdown;
 use super::remote::{Condition, Remote};
 use crate::pg::error::{Error, Result};
 use crate::pg::node::{Kind, Node};
@@ -124,6 +125,8 @@ pub fn build<'p>(
         row_size: rel.width(),
         interleaved: planner.others_on_server(rel, remote.server) > 0,
         local: reasons,
+        refused: remote.refused.borrow().clone(),
+        pushed: if pushdown::is_described() { deparse::clauses(&query) } else { Vec::new() },
     };
     Ok(Chosen { plan, params: converter.params, local, target })
 }

@@ -175,7 +175,9 @@ impl Connection {
         let (preamble, count, timezone, dead) = self.preamble(savepoint, &body);
 
         // Until the answer is read, whatever interrupts us leaves the wire in an unknown state.
-        self.in_transaction.set(true);
+        if !self.in_transaction.replace(true) {
+            session.permit.set_idle(false);
+        }
         self.wire.set(Some(savepoint));
         self.unsure.set(true);
         session.send(&preamble, None)?;
@@ -587,12 +589,18 @@ impl Connection {
         self.forget_transaction();
     }
 
-    /// The local transaction has ended. Never waits, never raises.
+    /// Whether another session waits for a connection like this, which nothing uses any more.
+    fn is_wanted(&self) -> bool {
+        let session = self.session.try_borrow();
+        session.is_ok_and(|session| session.as_ref().is_some_and(|s| s.permit.set_idle(true)))
+    }
+
+    /// The local transaction has ended. Never waits for the source, never raises.
     pub fn on_transaction_end(&self, committed: bool) {
         // A transaction that failed there cannot be committed there.
         let well = committed && self.rollback_to.get().is_none();
         self.end_transaction(if well { "COMMIT" } else { "ROLLBACK" });
-        if self.stale.get() {
+        if self.stale.get() || self.is_wanted() {
             self.close();
         }
         self.handed_out.set(false);

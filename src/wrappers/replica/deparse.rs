@@ -14,6 +14,11 @@ pub fn select(query: &Select) -> Template {
     postgres::select(query, &keywords::ident)
 }
 
+/// The parts of a SELECT one by one, for people.
+pub fn clauses(query: &Select) -> Vec<String> {
+    postgres::clauses(query, &keywords::ident)
+}
+
 /// The check of the columns that a SELECT names without a cast.
 pub fn probe(query: &Select, scope: &Scope<'_>) -> Probe {
     let mut touched: BTreeMap<(u32, i16), &TableColumn> = BTreeMap::new();

@@ -1,22 +1,26 @@
 //! What EXPLAIN tells of a scan.
 
-use super::private::ScanPlan;
+use super::private::{Refusal, ScanPlan};
+use super::pushdown;
 use super::scan::Scan;
+use crate::pg::catalog;
 use crate::pg::explain::Explain;
+use pgrx::pg_sys::Oid;
 use warehouse_core::quote;
 
-/// ExplainForeignScan. With VERBOSE the remote SQL and why conditions stayed here; with ANALYZE what
-/// was received.
-pub fn scan(out: Explain<'_>, plan: &ScanPlan, scan: Option<&Scan>) {
+/// ExplainForeignScan. With VERBOSE the remote SQL and why conditions, and what is above the scan,
+/// stayed here; with ANALYZE what was received. `local` are the conditions that stayed, as SQL.
+pub fn scan(out: Explain<'_>, plan: &ScanPlan, local: &[String], scan: Option<&Scan>) {
     if out.verbose() {
-        let mut reasons: Vec<&str> = Vec::new();
-        for local in &plan.local {
-            if !reasons.contains(&local.reason.as_str()) {
-                reasons.push(&local.reason);
-            }
+        let reasons = with_reasons(plan, local);
+        let lines: Vec<String> =
+            reasons.iter().map(|(clause, reason)| format!("{reason}: {clause}")).collect();
+        if !lines.is_empty() {
+            out.text(c"Local Filter Reason", &lines.join("; "));
         }
-        if !reasons.is_empty() {
-            out.text(c"Local Filter Reason", &reasons.join("; "));
+        let refused: Vec<String> = plan.refused.iter().map(refusal).collect();
+        if !refused.is_empty() {
+            out.text(c"Not Sent", &refused.join("; "));
         }
         let gates: Vec<String> = plan
             .gates
@@ -27,6 +31,12 @@ pub fn scan(out: Explain<'_>, plan: &ScanPlan, scan: Option<&Scan>) {
             out.text(c"Read Only If", &gates.join(" AND "));
         }
         out.text(c"Remote SQL", &plan.sql.numbered());
+        if pushdown::is_described() {
+            let server = catalog::server(Oid::from(plan.server)).name;
+            let mut pushed = plan.pushed.clone();
+            pushed.extend(gates);
+            out.text(pushdown::PROPERTY, &pushdown::note(plan, server, pushed, reasons));
+        }
     }
     let Some(scan) = scan.filter(|_| out.analyze()) else { return };
     let stats = scan.stats();
@@ -42,4 +52,19 @@ pub fn scan(out: Explain<'_>, plan: &ScanPlan, scan: Option<&Scan>) {
         out.milliseconds(c"Time to First Row", stats.first_row);
         out.milliseconds(c"Time Waiting", stats.waiting);
     }
+}
+
+fn refusal(refusal: &Refusal) -> String {
+    format!("{} ({})", refusal.what, refusal.reason)
+}
+
+/// The conditions that stayed, each with why.
+fn with_reasons(plan: &ScanPlan, local: &[String]) -> Vec<(String, String)> {
+    plan.local
+        .iter()
+        .map(|found| {
+            let clause = local.get(found.at).cloned().unwrap_or_default();
+            (clause, found.reason.clone())
+        })
+        .collect()
 }

@@ -1,6 +1,7 @@
 //! The SQL functions about replicas, and the entry points that Postgres calls by name.
 
-use super::{handler, import, merge, registry, status};
+use super::options::ServerOptions;
+use super::{handler, import, merge, pool, pushdown, registry, status};
 use crate::pg::catalog;
 use crate::pg::error::OrRaise;
 use pgrx::prelude::*;
@@ -42,6 +43,34 @@ fn disconnect(server: default!(Option<&str>, "NULL")) -> i32 {
     registry::disconnect(server.map(|server| server.oid)) as i32
 }
 
+/// The connections that all sessions of this database have to each server. No rows unless the library
+/// is in `shared_preload_libraries`.
+#[pg_extern(volatile, parallel_restricted)]
+#[search_path(pg_catalog, pg_temp)]
+#[allow(clippy::type_complexity)]
+fn replica_usage() -> TableIterator<
+    'static,
+    (
+        name!(server, String),
+        name!(connections, i32),
+        name!(in_use, i32),
+        name!(waiting, i32),
+        name!(max_connections, Option<i32>),
+    ),
+> {
+    let rows: Vec<_> = catalog::usable_servers("replica_fdw")
+        .into_iter()
+        .filter_map(|oid| {
+            let (server, usage) = (catalog::server(oid), pool::usage(oid)?);
+            let of_server = ServerOptions::parse(&server.options).max_connections;
+            let bound = Some(pool::bound(of_server) as i32).filter(|bound| *bound > 0);
+            let (connections, in_use) = (usage.connections as i32, usage.in_use as i32);
+            Some((server.name, connections, in_use, usage.waiting as i32, bound))
+        })
+        .collect();
+    TableIterator::new(rows)
+}
+
 /// How every source is, asked of all of them at once.
 #[pg_extern(volatile, parallel_restricted)]
 #[search_path(pg_catalog, pg_temp)]
@@ -64,6 +93,26 @@ fn replica_status() -> TableIterator<
             (s.server, s.reachable, s.in_recovery, s.replay_lag, s.version, s.latency, s.error)
         })
         .collect();
+    TableIterator::new(rows)
+}
+
+/// Which parts of a query the sources do, which stay here, and why. Its names are looked up as in the
+/// query itself: by the search_path of the caller.
+#[pg_extern(volatile, parallel_restricted)]
+#[allow(clippy::type_complexity)]
+fn explain_pushdown(
+    query: &str,
+) -> TableIterator<
+    'static,
+    (
+        name!(relation, String),
+        name!(clause, String),
+        name!(pushed, bool),
+        name!(reason, Option<String>),
+    ),
+> {
+    let rows = pushdown::explain(query).or_raise();
+    let rows = rows.into_iter().map(|row| (row.relation, row.clause, row.pushed, row.reason));
     TableIterator::new(rows)
 }
 

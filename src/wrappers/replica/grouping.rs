@@ -10,7 +10,9 @@ use super::remote::{self, Grouping, Kept, Remote};
 use crate::pg::node::{Kind, Node};
 use crate::pg::planner::{Planner, Rel, ScanTarget};
 use crate::wrappers::convert::Converter;
-use warehouse_core::predicate::Expr;
+use pgrx::pg_sys;
+use std::cell::RefCell;
+use warehouse_core::predicate::{Expr, Reason};
 
 /// GetForeignUpperPaths, grouping stage: the whole aggregation at the source.
 pub fn add_paths<'p>(
@@ -22,7 +24,11 @@ pub fn add_paths<'p>(
     if remote::of(grouped).is_some() {
         return;
     }
-    let Some(remote) = grouped_remote(planner, input, grouped, having) else { return };
+    let Some(below) = remote::of(input) else { return };
+    let remote = match grouped_remote(planner, input, below, grouped, having) {
+        Ok(remote) => remote,
+        Err(reason) => return below.refuse("GROUP BY", &reason),
+    };
     grouped.set_state(planner, Kept::Remote(Box::new(remote)));
     let Some(remote) = remote::of(grouped) else { return };
     let cost = whole_cost(planner, grouped, remote, remote.sent);
@@ -35,30 +41,98 @@ pub fn add_partial_paths<'p>(planner: Planner<'p>, input: Rel<'p>, grouped: Rel<
     if remote::of(grouped).is_some() {
         return;
     }
-    let Some(remote) = partial_remote(planner, input, grouped) else { return };
+    let Some(below) = remote::of(input) else { return };
+    let remote = match partial_remote(planner, input, below, grouped) {
+        Ok(remote) => remote,
+        Err(reason) => return below.refuse("GROUP BY", &reason),
+    };
     grouped.set_state(planner, Kept::Remote(Box::new(remote)));
     let Some(remote) = remote::of(grouped) else { return };
     let cost = whole_cost(planner, grouped, remote, remote.sent);
     grouped.add_group_path(planner, cost, &note(PathNote::default()));
 }
 
+/// SELECT DISTINCT at the source.
+pub fn add_distinct<'p>(planner: Planner<'p>, input: Rel<'p>, distinct: Rel<'p>) {
+    if remote::of(distinct).is_some() {
+        return;
+    }
+    let Some(below) = remote::of(input) else { return };
+    let remote = match distinct_remote(planner, input, below) {
+        Ok(remote) => remote,
+        Err(reason) => return below.refuse("DISTINCT", &reason),
+    };
+    distinct.set_state(planner, Kept::Remote(Box::new(remote)));
+    let Some(remote) = remote::of(distinct) else { return };
+    let cost = whole_cost(planner, distinct, remote, remote.sent);
+    let stage = pg_sys::UpperRelationKind::UPPERREL_DISTINCT;
+    let path = note(PathNote::default());
+    distinct.add_upper_path(planner, distinct, stage, cost, &[], &path);
+}
+
+fn distinct_remote<'p>(
+    planner: Planner<'p>,
+    input: Rel<'p>,
+    below: &Remote<'p>,
+) -> Result<Remote<'p>, Reason> {
+    groups_whole(planner, input, below)?;
+    if planner.has_distinct_on() {
+        return Err(Reason::Here("DISTINCT ON is computed here"));
+    }
+    let scope = Scope::new(&below.tables);
+    let mut target = ScanTarget::new();
+    let mut keys = Vec::new();
+    for node in planner.distinct_targets() {
+        let mut converter = Converter::new(planner, &scope);
+        key_expr(&scope, &mut converter, node)?;
+        if !converter.params.is_empty() {
+            return Err(CHANGING_KEY);
+        }
+        keys.push(node);
+        target.add(node);
+    }
+    let groups = planner.estimate_groups(&keys, below.sent);
+    Ok(Remote {
+        work: below.work + cost::group(below.sent, groups, keys.len()),
+        sent: groups,
+        grouping: Some(Grouping { keys, having: Vec::new(), target, partial: false }),
+        refused: RefCell::default(),
+        ..below.clone()
+    })
+}
+
+/// A key that changes from run to run cannot be matched with its column.
+const CHANGING_KEY: Reason = Reason::Here("a key holds a value that changes from run to run");
+
 /// Whether grouping the rows of a relation at the source is possible at all.
-fn groups_whole<'p>(planner: Planner<'p>, input: Rel<'p>) -> Option<&'p Remote<'p>> {
-    let below = remote::of(input)?;
-    let barred = planner.has_grouping_sets()
-        || planner.rechecks_rows()
-        || below.grouping.is_some()
-        || !below.is_whole()
-        || input.restrictions().iter().any(|clause| clause.is_constant());
-    (!barred).then_some(below)
+fn groups_whole<'p>(
+    planner: Planner<'p>,
+    input: Rel<'p>,
+    below: &Remote<'p>,
+) -> Result<(), Reason> {
+    if planner.has_grouping_sets() {
+        return Err(Reason::Here("GROUPING SETS are computed here"));
+    }
+    if planner.rechecks_rows() {
+        return Err(Reason::Here("the statement changes or locks rows"));
+    }
+    if below.grouping.is_some() {
+        return Err(Reason::Here("its rows are grouped already"));
+    }
+    let gated = input.restrictions().iter().any(|clause| clause.is_constant());
+    if !below.is_whole() || gated {
+        return Err(Reason::Here("a condition below it is checked here"));
+    }
+    Ok(())
 }
 
 fn partial_remote<'p>(
     planner: Planner<'p>,
     input: Rel<'p>,
+    below: &Remote<'p>,
     grouped: Rel<'p>,
-) -> Option<Remote<'p>> {
-    let below = groups_whole(planner, input)?;
+) -> Result<Remote<'p>, Reason> {
+    groups_whole(planner, input, below)?;
     let scope = Scope::new(&below.tables);
     let mut target = ScanTarget::new();
     let mut keys = Vec::new();
@@ -66,50 +140,51 @@ fn partial_remote<'p>(
         let mut converter = Converter::new(planner, &scope);
         match node.kind() {
             Kind::Aggregate(aggregate) => {
-                partial::transition(&mut converter, aggregate).ok()?;
+                partial::transition(&mut converter, aggregate)?;
             }
             _ if planner.is_group_key(reference) => {
-                key_expr(&scope, &mut converter, node).ok()?;
+                key_expr(&scope, &mut converter, node)?;
                 keys.push(node);
             }
-            _ => return None,
+            _ => return Err(Reason::Here("what it yields is computed here")),
         }
-        // A key that changes from run to run cannot be matched with its column.
         if !converter.params.is_empty() && keys.last().is_some_and(|key| key.equals(node)) {
-            return None;
+            return Err(CHANGING_KEY);
         }
         target.add(node);
     }
     let groups = planner.estimate_groups(&keys, below.sent);
     let expressions = target.nodes().len();
-    Some(Remote {
+    Ok(Remote {
         work: below.work + cost::group(below.sent, groups, expressions),
         sent: groups,
         grouping: Some(Grouping { keys, having: Vec::new(), target, partial: true }),
+        refused: RefCell::default(),
         ..below.clone()
     })
 }
 
-/// The grouping as the source would compute it; `None` if it cannot.
+/// The grouping as the source would compute it.
 fn grouped_remote<'p>(
     planner: Planner<'p>,
     input: Rel<'p>,
+    below: &Remote<'p>,
     grouped: Rel<'p>,
     having: Vec<Node<'p>>,
-) -> Option<Remote<'p>> {
-    let below = groups_whole(planner, input)?;
+) -> Result<Remote<'p>, Reason> {
+    groups_whole(planner, input, below)?;
     let scope = Scope::new(&below.tables);
-    let convert = |node: Node<'p>| -> Option<(Expr, bool)> {
+    let convert = |node: Node<'p>| -> Result<(Expr, bool), Reason> {
         let mut converter = Converter::new(planner, &scope).with_aggregates();
-        let expr = converter.clause(node).ok()?;
-        Some((expr, converter.params.is_empty()))
+        let expr = converter.clause(node)?;
+        Ok((expr, converter.params.is_empty()))
     };
     let mut target = ScanTarget::new();
     let mut keys = Vec::new();
     // What can go as a whole goes; of the rest, its aggregates and keys.
-    let want = |target: &mut ScanTarget<'p>, node: Node<'p>| -> Option<()> {
+    let want = |target: &mut ScanTarget<'p>, node: Node<'p>| -> Result<(), Reason> {
         match convert(node) {
-            Some((expr, true)) if !matches!(expr, Expr::Literal(_)) => target.add(node),
+            Ok((expr, true)) if !matches!(expr, Expr::Literal(_)) => target.add(node),
             _ => {
                 for part in node.parts(true) {
                     convert(part)?;
@@ -117,15 +192,14 @@ fn grouped_remote<'p>(
                 }
             }
         }
-        Some(())
+        Ok(())
     };
     for (node, reference) in grouped.targets() {
         if planner.is_group_key(reference) {
             let mut converter = Converter::new(planner, &scope);
-            key_expr(&scope, &mut converter, node).ok()?;
-            // A key that changes from run to run cannot be matched with its column.
+            key_expr(&scope, &mut converter, node)?;
             if !converter.params.is_empty() {
-                return None;
+                return Err(CHANGING_KEY);
             }
             keys.push(node);
             target.add(node);
@@ -135,20 +209,19 @@ fn grouped_remote<'p>(
     }
     let mut there = Vec::new();
     for condition in having {
-        match convert(condition) {
-            Some(_) => there.push(condition),
-            // A condition on groups that stays here would need its own way of being checked.
-            None => return None,
-        }
+        // A condition on groups that stays here would need its own way of being checked.
+        convert(condition)?;
+        there.push(condition);
     }
     let groups = planner.estimate_groups(&keys, below.sent);
     // HAVING halves the groups for want of better knowledge.
     let sent = if there.is_empty() { groups } else { (groups * 0.5).max(1.0) };
     let expressions = target.nodes().len();
-    Some(Remote {
+    Ok(Remote {
         work: below.work + cost::group(below.sent, groups, expressions),
         sent,
         grouping: Some(Grouping { keys, having: there, target, partial: false }),
+        refused: RefCell::default(),
         ..below.clone()
     })
 }

@@ -99,6 +99,9 @@ unsafe extern "C-unwind" fn get_foreign_upper_paths(
             pg_sys::UpperRelationKind::UPPERREL_PARTIAL_GROUP_AGG => {
                 grouping::add_partial_paths(root, input, output);
             }
+            pg_sys::UpperRelationKind::UPPERREL_DISTINCT => {
+                grouping::add_distinct(root, input, output);
+            }
             pg_sys::UpperRelationKind::UPPERREL_ORDERED => {
                 plan::add_ordered(root, input, output).or_raise();
             }
@@ -217,12 +220,14 @@ unsafe extern "C-unwind" fn explain_foreign_scan(
     state: *mut pg_sys::ExplainState,
 ) {
     // SAFETY: the executor's own node and output.
-    let (node, out, scan) = unsafe {
+    let (node, out, local, scan) = unsafe {
+        let plan = (*node).ss.ps.plan;
         let node = ScanNode::new(node);
-        (node, Explain::new(state), node.state::<Scan>())
+        let out = Explain::new(state);
+        (node, out, out.conditions(plan, (*plan).qual), node.state::<Scan>())
     };
     if let Ok(plan) = ScanPlan::from_text(&node.plan_text()) {
-        explain::scan(out, &plan, scan.as_deref());
+        explain::scan(out, &plan, &local, scan.as_deref());
     }
 }
 

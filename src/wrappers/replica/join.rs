@@ -9,7 +9,8 @@ use crate::pg::node::Kind;
 use crate::pg::planner::{Clause, Planner, Rel};
 use crate::wrappers::convert::Converter;
 use pgrx::pg_sys::JoinType;
-use warehouse_core::predicate::{Bound, Expr, JoinKind, bound};
+use std::cell::RefCell;
+use warehouse_core::predicate::{Bound, Expr, JoinKind, Reason, bound};
 
 /// GetForeignJoinPaths: the whole join at the source, in any order and in the one the query wants.
 pub fn add_paths<'p>(
@@ -24,7 +25,15 @@ pub fn add_paths<'p>(
     if remote::of(join).is_some() {
         return;
     }
-    let Some(joined) = joined(planner, join, outer, inner, kind, clauses) else { return };
+    let (Some(left), Some(right)) = (remote::of(outer), remote::of(inner)) else { return };
+    let joined = match joined(planner, join, outer, inner, kind, clauses) {
+        Ok(joined) => joined,
+        Err(reason) => {
+            left.refuse("join", &reason);
+            right.refuse("join", &reason);
+            return;
+        }
+    };
     join.set_state(planner, Kept::Remote(Box::new(joined)));
     let Some(joined) = remote::of(join) else { return };
     let plain = whole_cost(planner, join, joined, join.rows());
@@ -36,7 +45,7 @@ pub fn add_paths<'p>(
     }
 }
 
-/// The join as the source would compute it; `None` if it cannot.
+/// The join as the source would compute it.
 fn joined<'p>(
     planner: Planner<'p>,
     join: Rel<'p>,
@@ -44,16 +53,26 @@ fn joined<'p>(
     inner: Rel<'p>,
     kind: JoinType::Type,
     clauses: Vec<Clause<'p>>,
-) -> Option<Remote<'p>> {
-    let (left, right) = (remote::of(outer)?, remote::of(inner)?);
-    let whole = left.is_whole() && right.is_whole();
-    let barred = planner.rechecks_rows()
-        || join.is_lateral()
-        || planner.has_placeholder_inside(join)
-        || left.grouping.is_some()
-        || right.grouping.is_some();
-    if !whole || barred {
-        return None;
+) -> Result<Remote<'p>, Reason> {
+    let unsized_side = || Reason::Here("a side of it is computed here");
+    let left = remote::of(outer).ok_or_else(unsized_side)?;
+    let right = remote::of(inner).ok_or_else(unsized_side)?;
+    if !left.is_whole() || !right.is_whole() {
+        return Err(Reason::Here("a condition below it is checked here"));
+    }
+    // What gates a side's own scan would be lost with that scan.
+    let gated = |rel: Rel<'p>| rel.restrictions().iter().any(|clause| clause.is_constant());
+    if gated(outer) || gated(inner) || clauses.iter().any(|clause| clause.is_constant()) {
+        return Err(Reason::Here("a condition without columns is checked here, once"));
+    }
+    if planner.rechecks_rows() {
+        return Err(Reason::Here("the statement changes or locks rows"));
+    }
+    if join.is_lateral() || planner.has_placeholder_inside(join) {
+        return Err(Reason::Here("an expression between its tables is computed here"));
+    }
+    if left.grouping.is_some() || right.grouping.is_some() {
+        return Err(Reason::Here("a side of it is grouped"));
     }
     let kind = match kind {
         JoinType::JOIN_INNER => Kinds::Join(JoinKind::Inner),
@@ -62,7 +81,7 @@ fn joined<'p>(
         JoinType::JOIN_FULL => Kinds::Join(JoinKind::Full),
         JoinType::JOIN_SEMI => Kinds::Exists { not: false },
         JoinType::JOIN_ANTI => Kinds::Exists { not: true },
-        _ => return None,
+        _ => return Err(Reason::Here("this kind of join is computed here")),
     };
     let is_outer = !matches!(kind, Kinds::Join(JoinKind::Inner) | Kinds::Exists { not: false });
 
@@ -80,7 +99,6 @@ fn joined<'p>(
         table.hidden |= matches!(kind, Kinds::Exists { .. }) && at >= count;
     }
 
-    let clauses = clauses.into_iter().filter(|clause| !clause.is_constant());
     let (pushed, kept) = remote::judge(planner, &tables, clauses);
     let mut on = Vec::new();
     let mut above = Vec::new();
@@ -93,8 +111,8 @@ fn joined<'p>(
         Kinds::Exists { .. } => true,
         _ => is_outer && !clause.is_above(join),
     };
-    if kept.iter().any(needed_there) {
-        return None;
+    if let Some(clause) = kept.iter().find(|clause| needed_there(clause)) {
+        return Err(remote::refusal(planner, &tables, *clause));
     }
 
     let (l, r) = (left.conditions.clone(), right.conditions.clone());
@@ -117,10 +135,12 @@ fn joined<'p>(
         Kinds::Join(JoinKind::Full) if l.is_empty() && r.is_empty() && !on.is_empty() => {
             (shape(JoinKind::Full, on), above)
         }
-        Kinds::Join(JoinKind::Full) => return None,
+        Kinds::Join(JoinKind::Full) => {
+            return Err(Reason::Here("a side of a full join has conditions of its own"));
+        }
         Kinds::Exists { not } => {
             if right.tables.iter().any(|table| table.nullable) {
-                return None;
+                return Err(Reason::Here("an outer join stands behind EXISTS"));
             }
             let exists = Condition::Exists {
                 not,
@@ -141,16 +161,17 @@ fn joined<'p>(
         grouping: None,
         work: 0.0,
         sent: join.rows(),
+        refused: RefCell::default(),
     };
     if !is_yielded(&out, join) {
-        return None;
+        return Err(Reason::WholeRow);
     }
     out.work = work(planner, left, right, outer, inner, &pushed, join.rows());
     if !out.local.is_empty() {
         // How many rows the local conditions will drop is not known apart: some.
         out.sent *= 2.0;
     }
-    Some(out)
+    Ok(out)
 }
 
 enum Kinds {

@@ -54,7 +54,7 @@ impl Owner {
                 .into_iter()
                 .filter(|(name, secret)| !secret && !is_ours(name) && !is_credential(name))
                 .map(|(name, _)| name)
-                .chain(["fdw_startup_cost".to_owned(), "fdw_tuple_cost".to_owned()])
+                .chain(["fdw_startup_cost", "fdw_tuple_cost", "max_connections"].map(str::to_owned))
                 .collect(),
             Owner::Mapping => libpq::keywords()
                 .into_iter()
@@ -124,6 +124,10 @@ fn check_value(option: &RawOption, owner: Owner) -> Result<()> {
         "fdw_startup_cost" | "fdw_tuple_cost" => match option.value.parse::<f64>() {
             Ok(cost) if cost.is_finite() && cost >= 0.0 => Ok(()),
             _ => Err(invalid("a number of at least 0 is needed")),
+        },
+        "max_connections" => match option.value.parse::<u32>() {
+            Ok(1..=4096) => Ok(()),
+            _ => Err(invalid("a number from 1 to 4096 is needed")),
         },
         "connect_timeout" => match option.value.parse::<u32>() {
             Ok(1..=3600) => Ok(()),
@@ -195,6 +199,8 @@ pub struct ServerOptions {
     pub keywords: Vec<(String, String)>,
     /// How long connecting may take in all; 5 s unless set.
     pub connect_timeout: Duration,
+    /// Connections that all sessions together may have; the setting's number unless set.
+    pub max_connections: Option<u32>,
     /// Planner cost of starting a scan; 100 unless set.
     pub startup_cost: f64,
     /// Planner cost of moving one row; 0.01 unless set.
@@ -207,6 +213,7 @@ impl ServerOptions {
         let mut out = ServerOptions {
             keywords: Vec::new(),
             connect_timeout: Duration::from_secs(5),
+            max_connections: None,
             startup_cost: 100.0,
             tuple_cost: 0.01,
         };
@@ -217,6 +224,7 @@ impl ServerOptions {
                         out.connect_timeout = Duration::from_secs(seconds);
                     }
                 }
+                "max_connections" => out.max_connections = option.value.parse().ok(),
                 "fdw_startup_cost" => out.startup_cost = option.value.parse().unwrap_or(100.0),
                 "fdw_tuple_cost" => out.tuple_cost = option.value.parse().unwrap_or(0.01),
                 _ => out.keywords.push((option.name.clone(), option.value.clone())),

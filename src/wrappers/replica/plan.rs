@@ -120,10 +120,8 @@ pub fn add_paths(planner: Planner<'_>, rel: Rel<'_>) -> Result<()> {
     let plain = whole_cost(planner, rel, remote, rel.rows());
     let order = planner.wanted_order();
     // Of a part of the query's only relation no more rows are taken than of the whole.
-    let at_most = planner
-        .bound()
-        .filter(|_| rel.is_part() && remote.is_whole() && planner.has_one_relation())
-        .map(|bound| bound.ceil() as u64);
+    let at_most =
+        taken(planner).filter(|_| rel.is_part() && remote.is_whole() && planner.has_one_relation());
     let unsorted = at_most.filter(|_| order.is_empty());
     let plain_note = note(PathNote { at_most: unsorted, ..PathNote::default() });
     rel.add_path(planner, bounded(plain, unsorted), &[], None, &plain_note);
@@ -150,6 +148,19 @@ pub fn add_paths(planner: Planner<'_>, rel: Rel<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Rows that the query takes at most, in every execution of its plan. (The planner's own bound is an
+/// estimate, of a stable expression for instance, and leaves ties out.)
+fn taken(planner: Planner<'_>) -> Option<u64> {
+    // Not below a grouping, DISTINCT, a window or a set-returning target.
+    planner.bound()?;
+    let limit = planner.limit();
+    if limit.with_ties {
+        return None;
+    }
+    let offset = limit.offset.map_or(Some(0), |node| node.constant_int8())?;
+    u64::try_from(limit.count?.constant_int8()?.checked_add(offset)?).ok()
+}
+
 /// Cost of the first rows alone.
 fn bounded(cost: Cost, at_most: Option<u64>) -> Cost {
     let Some(at_most) = at_most else { return cost };
@@ -172,7 +183,15 @@ pub fn sorted_cost<'p>(
         return None;
     }
     let scope = Scope::new(&remote.tables);
-    let terms = sort_terms(planner, rel, remote, &scope, order).ok()?;
+    let terms = match sort_terms(planner, rel, remote, &scope, order) {
+        Ok(terms) => terms,
+        Err(reason) => {
+            if reason != ELSEWHERE {
+                remote.refuse("ORDER BY", &reason);
+            }
+            return None;
+        }
+    };
     let columns: Vec<&str> = terms
         .iter()
         .map_while(|term| match &term.expr {
@@ -243,6 +262,9 @@ pub fn add_limited(planner: Planner<'_>, input: Rel<'_>, upper: Rel<'_>) -> Resu
         && remote.is_whole()
         && below.restrictions().iter().all(|clause| !clause.is_constant());
     if !applies {
+        if limit.count.is_some() && !remote.is_whole() {
+            remote.refuse("LIMIT", &Reason::Here("a condition below it is checked here"));
+        }
         return Ok(());
     }
     let scope = Scope::new(&remote.tables);
@@ -282,6 +304,9 @@ fn limited_rows(count: Option<Node<'_>>, offset: Option<Node<'_>>, rows: f64) ->
     value(count, rows * 0.1).map_or(left, |count| count.min(left)).max(1.0)
 }
 
+/// Why a relation is not sorted by another one's column.
+const ELSEWHERE: Reason = Reason::Here("the key belongs to another relation");
+
 /// How to write the order at the source.
 pub fn sort_terms<'p>(
     planner: Planner<'p>,
@@ -295,6 +320,7 @@ pub fn sort_terms<'p>(
     let mut terms = Vec::new();
     for key in order {
         let mut term = None;
+        let mut why = ELSEWHERE;
         let usable = |expr: crate::pg::planner::SortExpr<'p>| {
             let mut converter = Converter::new(planner, scope);
             if let Some(grouped) = &grouped {
@@ -304,21 +330,33 @@ pub fn sort_terms<'p>(
                 }
                 converter = converter.with_aggregates();
             }
-            let seen = expr.node.parts(false).iter().all(|part| match part.kind() {
-                Kind::Var { varno, varattno, .. } => scope.sees(varno, varattno),
-                _ => false,
-            });
-            if !seen && grouped.is_none() {
+            let seen = || {
+                expr.node.parts(false).iter().all(|part| match part.kind() {
+                    Kind::Var { varno, varattno, .. } => scope.sees(varno, varattno),
+                    _ => false,
+                })
+            };
+            if grouped.is_none() && !seen() {
                 return false;
             }
             // A sort key is written once, so it must not hold run-time values.
-            let converted =
-                converter.clause(expr.node).ok().filter(|_| converter.params.is_empty());
-            let Some(converted) = converted else { return false };
+            let converted = match converter.clause(expr.node) {
+                Ok(converted) if converter.params.is_empty() => converted,
+                Ok(_) => {
+                    why = Reason::Here("a key holds a value that changes from run to run");
+                    return false;
+                }
+                Err(reason) => {
+                    why = reason;
+                    return false;
+                }
+            };
             let collation =
                 converter.sort_collation(expr.node.result_type(), expr.node.result_collation());
             let same = expr.node.result_collation() == key.collation();
+            why = Reason::Collation;
             let (Ok(collation), true) = (collation, same) else { return false };
+            why = Reason::Here("the type sorts in an order of its own");
             let Some(direction) = direction(key.operator(expr.sorted_as), expr.node.result_type())
             else {
                 return false;
@@ -332,7 +370,7 @@ pub fn sort_terms<'p>(
             None => rel.sort_expr(*key, usable),
         };
         match term {
-            None => return Err(Reason::Unsupported("this sort key")),
+            None => return Err(why),
             // A constant sorts nothing.
             Some(SortTerm { expr: Expr::Literal(_), .. }) => {}
             Some(term) => terms.push(term),

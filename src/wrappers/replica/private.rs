@@ -97,6 +97,15 @@ pub struct Local {
     pub reason: String,
 }
 
+/// What was not built on a relation at the source, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// What: join, GROUP BY, DISTINCT, ORDER BY or LIMIT.
+    pub what: String,
+    /// Why.
+    pub reason: String,
+}
+
 /// A condition that decides here, before the source is asked, whether there can be any row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gate {
@@ -138,6 +147,12 @@ pub struct ScanPlan {
     pub interleaved: bool,
     /// Why conditions stayed here.
     pub local: Vec<Local>,
+    /// Why what is above it stayed here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Refusal>,
+    /// What the source does, part by part; only for `warehouse.explain_pushdown()`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pushed: Vec<String>,
 }
 
 impl ScanPlan {

@@ -67,6 +67,11 @@ pub fn disconnect(server: Option<Oid>) -> usize {
     closed
 }
 
+/// Closes the connections to a server that no transaction uses; says how many.
+pub fn give_back(server: Oid) -> usize {
+    disconnect(Some(server))
+}
+
 /// A server or mapping changed (`hash` 0: any of them): connect anew after this transaction.
 pub fn invalidate(cache: i32, hash: u32) {
     let hash_of = |cache: i32, oid: Oid| {

@@ -5,10 +5,12 @@
 
 use super::columns::{ReplicaTable, Scope, TableRef};
 use super::options::ServerOptions;
+use super::private::Refusal;
 use crate::pg::node::Node;
 use crate::pg::planner::{Clause, Planner, Rel, ScanTarget};
 use crate::wrappers::convert::Converter;
 use pgrx::pg_sys::{self, Oid};
+use std::cell::RefCell;
 use std::rc::Rc;
 use warehouse_core::predicate::{Expr, From, JoinKind, Reason, Rows};
 
@@ -33,6 +35,8 @@ pub struct Remote<'p> {
     pub work: f64,
     /// Rows it sends, before the conditions that are checked here.
     pub sent: f64,
+    /// What was not built on it at the source.
+    pub refused: RefCell<Vec<Refusal>>,
 }
 
 /// FROM.
@@ -128,6 +132,16 @@ impl<'p> Remote<'p> {
             grouping: None,
             work: 0.0,
             sent: 0.0,
+            refused: RefCell::default(),
+        }
+    }
+
+    /// Notes that something could not be built on it at the source.
+    pub fn refuse(&self, what: &'static str, reason: &Reason) {
+        let refusal = Refusal { what: what.to_owned(), reason: reason.to_string() };
+        let mut refused = self.refused.borrow_mut();
+        if !refused.contains(&refusal) {
+            refused.push(refusal);
         }
     }
 
@@ -225,4 +239,11 @@ pub fn judge<'p>(
         }
     }
     (remote, local)
+}
+
+/// Why a clause cannot be checked at the source.
+pub fn refusal<'p>(planner: Planner<'p>, tables: &[TableRef], clause: Clause<'p>) -> Reason {
+    let scope = Scope::new(tables);
+    let converted = Converter::new(planner, &scope).clause(clause.node());
+    converted.err().unwrap_or(Reason::Here("it is checked here"))
 }

@@ -3,6 +3,7 @@
 
 use super::collation;
 use super::options::{MappingOptions, ServerOptions};
+use super::pool::{self, Permit};
 use crate::pg::catalog::{Mapping, Server};
 use crate::pg::error::{Error, Result, sqlstate};
 use crate::pg::libpq::{
@@ -26,6 +27,8 @@ pub struct Session {
     waiter: ReadWaiter,
     /// The libpq connection.
     pub conn: Conn,
+    /// The right to have it; given back after it has been closed.
+    pub permit: Permit,
     /// The results of an end of transaction have not been read yet.
     pub pending: bool,
     /// See [`collation::signature_sql`].
@@ -100,16 +103,23 @@ impl Session {
         if !trusted && !mapping.has_password {
             return Err(password_required(&server.name));
         }
+        let permit = pool::acquire(server, options.max_connections)?;
         let deadline = Instant::now() + options.connect_timeout;
         let conn = connect(&server.name, &options, &mapping, deadline)?;
         if !trusted && !conn.used_password() {
             return Err(password_unused(&server.name));
         }
-        Session::configure(&server.name, conn, timezone, deadline)
+        Session::configure(&server.name, conn, permit, timezone, deadline)
     }
 
     /// One round trip that sets what must hold and asks what has to be known.
-    fn configure(server: &str, conn: Conn, timezone: &str, deadline: Instant) -> Result<Session> {
+    fn configure(
+        server: &str,
+        conn: Conn,
+        permit: Permit,
+        timezone: &str,
+        deadline: Instant,
+    ) -> Result<Session> {
         let failed = |message: String| connect_error(server, &message);
         if !conn.set_nonblocking() {
             return Err(failed(conn.message()));
@@ -129,6 +139,7 @@ impl Session {
         let mut session = Session {
             waiter: ReadWaiter::new(fd),
             conn,
+            permit,
             pending: false,
             collation: String::new(),
             types: HashMap::new(),

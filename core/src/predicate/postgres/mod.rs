@@ -6,7 +6,10 @@
 //!
 //! The session at the source has `search_path = pg_catalog`, so built-in names need no schema.
 
+mod clauses;
 mod writer;
+
+pub use clauses::clauses;
 
 use super::{Expr, Select};
 use serde::{Deserialize, Serialize};
@@ -86,11 +89,15 @@ pub fn expression(expr: &Expr, quote: Quote<'_>) -> Template {
 /// The SQL of a SELECT. Columns are qualified where it has several relations.
 pub fn select(select: &Select, quote: Quote<'_>) -> Template {
     let mut out = Template::default();
+    Writer { quote, qualified: is_qualified(select), out: &mut out }.select(select);
+    out
+}
+
+/// Whether columns carry the alias of their relation.
+fn is_qualified(select: &Select) -> bool {
     let mut exists = false;
     select.walk(&mut |expr| exists |= matches!(expr, Expr::Exists { .. }));
-    let qualified = exists || !select.rows.from.is_table();
-    Writer { quote, qualified, out: &mut out }.select(select);
-    out
+    exists || !select.rows.from.is_table()
 }
 
 /// The alias of a relation where a query has several.

@@ -105,7 +105,8 @@ impl Writer<'_> {
         }
     }
 
-    fn order(&mut self, terms: &[SortTerm], word: &str) {
+    /// ORDER BY, with `word` before the first term.
+    pub fn order(&mut self, terms: &[SortTerm], word: &str) {
         for (i, term) in terms.iter().enumerate() {
             self.out.push(if i == 0 { word } else { ", " });
             self.key(&term.expr);

@@ -1,0 +1,73 @@
+//! This backend among the others: who it is, waking another, its end.
+
+use pgrx::pg_sys::{self, Datum, Oid};
+use std::ffi::c_int;
+use std::time::Duration;
+
+/// Whether the postmaster is loading the library for all backends.
+pub fn is_preloading() -> bool {
+    // SAFETY: a plain variable.
+    unsafe { pg_sys::process_shared_preload_libraries_in_progress }
+}
+
+/// The process.
+pub fn id() -> i32 {
+    // SAFETY: a plain variable.
+    unsafe { pg_sys::MyProcPid }
+}
+
+/// Its number among the backends.
+pub fn backend() -> i32 {
+    // SAFETY: a plain variable.
+    unsafe { pg_sys::MyBackendId }
+}
+
+/// Its database.
+pub fn database() -> Oid {
+    // SAFETY: a plain variable.
+    unsafe { pg_sys::MyDatabaseId }
+}
+
+/// What wakes it: its latch in shared memory, as a number.
+pub fn latch() -> usize {
+    // SAFETY: a plain variable.
+    unsafe { pg_sys::MyLatch as usize }
+}
+
+/// Wakes the backend with this latch, or whichever has it by now: one woken for nothing looks around
+/// and waits on.
+pub fn wake(latch: usize) {
+    if latch != 0 {
+        // SAFETY: latches of backends lie in shared memory for as long as the server runs.
+        unsafe { pg_sys::SetLatch(latch as *mut pg_sys::Latch) }
+    }
+}
+
+/// Makes a backend that is idle run an empty transaction, at whose end our callback looks around. It
+/// is the signal by which Postgres makes idle backends read invalidation messages; one that is busy
+/// reads them later.
+pub fn nudge(pid: i32, backend: i32) {
+    // SAFETY: signals no other process than the backend of that number with that id.
+    unsafe {
+        pg_sys::SendProcSignal(pid, pg_sys::ProcSignalReason::PROCSIG_CATCHUP_INTERRUPT, backend);
+    }
+}
+
+/// `deadlock_timeout`.
+pub fn deadlock_timeout() -> Duration {
+    // SAFETY: a plain variable, in milliseconds.
+    Duration::from_millis(unsafe { pg_sys::DeadlockTimeout }.max(1) as u64)
+}
+
+/// Runs `f` when the process ends.
+pub fn at_exit(f: fn()) {
+    // SAFETY: a static function that gets its own pointer back.
+    unsafe { pg_sys::before_shmem_exit(Some(run), Datum::from(f as usize)) }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn run(_code: c_int, f: Datum) {
+    // SAFETY: `at_exit` put a function there.
+    let f = unsafe { std::mem::transmute::<usize, fn()>(f.value()) };
+    f();
+}
