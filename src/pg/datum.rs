@@ -43,6 +43,12 @@ pub fn setting(name: &CStr) -> Option<String> {
     (!value.is_null()).then(|| super::sql::borrowed(value))
 }
 
+/// DateStyle and IntervalStyle.
+pub fn styles() -> (String, String) {
+    let of = |name| setting(name).unwrap_or_default();
+    (of(c"DateStyle"), of(c"IntervalStyle"))
+}
+
 /// A value of type `of` from its text form, in the current memory context.
 pub fn from_text(text: &str, of: Oid, typmod: i32) -> Datum {
     let mut function = Oid::INVALID;

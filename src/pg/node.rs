@@ -512,3 +512,18 @@ fn function_of(opno: Oid, opfuncid: Oid) -> Oid {
     // SAFETY: a plain catalog lookup.
     if opfuncid == Oid::INVALID { unsafe { pg_sys::get_opcode(opno) } } else { opfuncid }
 }
+
+/// `enum_range(NULL::of)`: an array of the labels of an enum, in their order.
+pub fn enum_range<'a>(of: Oid) -> Node<'a> {
+    // SAFETY: a zeroed node of its type in the current memory context, as makeNode makes it.
+    unsafe {
+        let null = pg_sys::makeNullConst(of, -1, Oid::INVALID);
+        let call = pg_sys::palloc0(size_of::<pg_sys::FuncExpr>()).cast::<pg_sys::FuncExpr>();
+        (*call).xpr.type_ = pg_sys::NodeTag::T_FuncExpr;
+        (*call).funcid = Oid::from(pg_sys::F_ENUM_RANGE_ANYENUM);
+        (*call).funcresulttype = pg_sys::get_array_type(of);
+        (*call).args = list::push(std::ptr::null_mut(), null);
+        (*call).location = -1;
+        Node::child(call)
+    }
+}

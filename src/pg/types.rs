@@ -62,6 +62,48 @@ pub fn operator(oid: Oid) -> Option<String> {
     }
 }
 
+/// The function of an operator.
+pub fn operator_function(oid: Oid) -> Oid {
+    // SAFETY: a plain lookup.
+    unsafe { pg_sys::get_opcode(oid) }
+}
+
+/// The schema of a function.
+pub fn function_schema(oid: Oid) -> String {
+    // SAFETY: a plain lookup.
+    namespace_name(unsafe { pg_sys::get_func_namespace(oid) })
+}
+
+/// The schema of an operator.
+pub fn operator_schema(oid: Oid) -> String {
+    // SAFETY: the tuple is released before its memory could go; the struct is the catalog's row.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::OPEROID as i32, oid.into());
+        if tuple.is_null() {
+            return String::new();
+        }
+        let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_operator>();
+        let namespace = (*form).oprnamespace;
+        pg_sys::ReleaseSysCache(tuple);
+        namespace_name(namespace)
+    }
+}
+
+/// The extension that an object of a catalog belongs to, if it belongs to one.
+pub fn extension_of(class: Oid, object: Oid) -> Option<Oid> {
+    // SAFETY: a plain lookup in pg_depend.
+    let extension = unsafe { pg_sys::getExtensionOfObject(class, object) };
+    (extension != Oid::INVALID).then_some(extension)
+}
+
+/// An extension by its name.
+pub fn extension(name: &str) -> Option<Oid> {
+    let name = std::ffi::CString::new(name).ok()?;
+    // SAFETY: a plain lookup.
+    let oid = unsafe { pg_sys::get_extension_oid(name.as_ptr(), true) };
+    (oid != Oid::INVALID).then_some(oid)
+}
+
 fn name_data(name: &pg_sys::NameData) -> String {
     // SAFETY: a NameData is NUL-padded.
     unsafe { std::ffi::CStr::from_ptr(name.data.as_ptr()) }.to_string_lossy().into_owned()
@@ -184,6 +226,5 @@ pub fn by_name(name: &str) -> Option<Oid> {
 
 /// Whether a type belongs to an extension.
 pub fn is_extension_type(oid: Oid) -> bool {
-    // SAFETY: a plain lookup in pg_depend.
-    unsafe { pg_sys::getExtensionOfObject(pg_sys::TypeRelationId, oid) != Oid::INVALID }
+    extension_of(pg_sys::TypeRelationId, oid).is_some()
 }

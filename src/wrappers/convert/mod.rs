@@ -6,7 +6,7 @@
 
 mod rules;
 
-pub use rules::direction;
+pub use rules::{direction, direction_of_places};
 
 use crate::pg::datum::to_text;
 use crate::pg::node::{self, BoolOp, Kind, Node};
@@ -14,9 +14,10 @@ use crate::pg::planner::Planner;
 use crate::pg::types;
 use pgrx::pg_sys::{self, Oid};
 use rules::{
-    BYTEWISE, compares_json, constant, depends_on_time_zone_alone, ignores_collation, is_bytewise,
-    is_enum_equality, is_text_like, json_form_is_fixed, never_fails, operator, orders_by_collation,
-    orders_text, pair, sendable, text_form_is_fixed, writes_json,
+    BYTEWISE, EnumComparison, compares_json, constant, depends_on_time_zone_alone, enum_comparison,
+    ignores_collation, is_bytewise, is_known, is_styled, is_text_like, json_form_is_fixed,
+    never_fails, operator, orders_by_collation, orders_text, pair, sendable, text_form_is_fixed,
+    to_char_is_fixed, writes_json,
 };
 use warehouse_core::predicate::{
     Aggregate, BoolTest, Expr, Literal, OperatorName, Reason, SortTerm, TypeName,
@@ -35,6 +36,10 @@ pub trait Columns {
     fn presence(&self, relation: u32, attribute: i16) -> Converted;
     /// Whether the default collation is proven to be the same at the source.
     fn collation_proven(&self) -> bool;
+    /// Whether an object (of this catalog) belongs to an extension that the source has too.
+    fn has_extension_of(&self, class: Oid, object: Oid) -> bool;
+    /// Notes that a text form is made at the source by this session's DateStyle and IntervalStyle.
+    fn rely_on_styles(&self);
 }
 
 /// Converts the clauses of one scan and collects their run-time values.
@@ -83,7 +88,7 @@ impl<'a, 'c> Converter<'a, 'c> {
 
     fn param(&mut self, node: Node<'a>) -> Converted {
         let of = node.result_type();
-        sendable(of)?;
+        sendable(self.columns, of)?;
         Ok(self.push_param(node, TypeName(types::type_name(of, -1))))
     }
 
@@ -112,12 +117,15 @@ impl<'a, 'c> Converter<'a, 'c> {
         unsafe { pg_sys::check_stack_depth() };
         let kind = node.kind();
         match &kind {
-            Kind::Const { consttype, value, .. } => return constant(*consttype, *value),
+            Kind::Const { consttype, value, .. } => {
+                return constant(self.columns, *consttype, *value);
+            }
             Kind::Var { varno, varattno, varlevelsup: 0, vartype, .. }
                 if self.columns.owns(*varno) =>
             {
                 let column = self.columns.column(*varno, *varattno)?;
-                if types::is_builtin(types::base_type(*vartype)) {
+                let base = types::base_type(*vartype);
+                if is_known(self.columns, pg_sys::TypeRelationId, base) {
                     return Ok(column);
                 }
                 return Err(Reason::NotBuiltIn(format!("type {}", types::type_name(*vartype, -1))));
@@ -136,15 +144,23 @@ impl<'a, 'c> Converter<'a, 'c> {
             return self.param(node);
         }
         match kind {
-            Kind::Op { opno, opfuncid, args, .. } if is_enum_equality(opfuncid) => {
-                let op = operator(opno)?;
-                let args = args.into_iter().map(|arg| self.label(arg));
+            Kind::Op { opno, opfuncid, args, .. } if enum_comparison(opfuncid).is_some() => {
+                let op = operator(self.columns, opno)?;
+                let ordered = enum_comparison(opfuncid) == Some(EnumComparison::Order);
+                let args = args
+                    .into_iter()
+                    .map(|arg| if ordered { self.place(arg) } else { self.label(arg) });
                 Ok(Expr::Operator { op, args: args.collect::<Result<_, _>>()? })
             }
+            Kind::Distinct { opfuncid, args, .. } if enum_comparison(opfuncid).is_some() => {
+                let labels = args.into_iter().map(|arg| self.label(arg));
+                let (left, right) = pair(labels.collect::<Result<_, _>>()?)?;
+                Ok(Expr::Distinct { left, right })
+            }
             Kind::ScalarArrayOp { opno, opfuncid, use_or, args, .. }
-                if is_enum_equality(opfuncid) =>
+                if enum_comparison(opfuncid) == Some(EnumComparison::Equality) =>
             {
-                let op = operator(opno)?;
+                let op = operator(self.columns, opno)?;
                 let [left, right] = args[..] else { return Err(Reason::Unsupported("ANY")) };
                 let (left, right) = (Box::new(self.label(left)?), Box::new(self.labels(right)?));
                 Ok(Expr::AnyAll { op, all: !use_or, left, right })
@@ -157,24 +173,24 @@ impl<'a, 'c> Converter<'a, 'c> {
             }
             Kind::Op { opno, opfuncid, inputcollid, args, .. } => {
                 let collate = self.function_may_go(opfuncid, inputcollid)?;
-                let op = operator(opno)?;
+                let op = operator(self.columns, opno)?;
                 Ok(Expr::Operator { op, args: self.operands(args, collate)? })
             }
             Kind::Distinct { opno, opfuncid, inputcollid, args } => {
                 let collate = self.function_may_go(opfuncid, inputcollid)?;
-                operator(opno)?;
+                operator(self.columns, opno)?;
                 let (left, right) = pair(self.operands(args, collate)?)?;
                 Ok(Expr::Distinct { left, right })
             }
             Kind::NullIf { opno, opfuncid, inputcollid, args, .. } => {
                 let collate = self.function_may_go(opfuncid, inputcollid)?;
-                operator(opno)?;
+                operator(self.columns, opno)?;
                 let (left, right) = pair(self.operands(args, collate)?)?;
                 Ok(Expr::NullIf { left, right })
             }
             Kind::ScalarArrayOp { opno, opfuncid, use_or, inputcollid, args } => {
                 let collate = self.function_may_go(opfuncid, inputcollid)?;
-                let op = operator(opno)?;
+                let op = operator(self.columns, opno)?;
                 let (left, right) = pair(self.operands(args, collate)?)?;
                 Ok(Expr::AnyAll { op, all: !use_or, left, right })
             }
@@ -188,6 +204,15 @@ impl<'a, 'c> Converter<'a, 'c> {
                 args,
                 ..
             } => {
+                if let [value, format] = args[..]
+                    && types::is_builtin(funcid)
+                    && types::function(funcid).is_some_and(|f| f.name == "to_char")
+                    && to_char_is_fixed(value.result_type(), format)
+                {
+                    let args = self.all(args)?;
+                    let name = "to_char".to_owned();
+                    return Ok(Expr::Function { schema: None, name, args, variadic });
+                }
                 let collate = self.function_may_go(funcid, inputcollid)?;
                 if implicit_cast || explicit_cast {
                     let typmod = node.result_typmod();
@@ -195,8 +220,9 @@ impl<'a, 'c> Converter<'a, 'c> {
                     return self.cast(arg, resulttype, typmod);
                 }
                 let function = types::function(funcid).ok_or(Reason::Unsupported("a function"))?;
+                let schema = (!types::is_builtin(funcid)).then(|| types::function_schema(funcid));
                 Ok(Expr::Function {
-                    schema: None,
+                    schema,
                     name: function.name,
                     args: self.operands(args, collate)?,
                     variadic,
@@ -204,7 +230,11 @@ impl<'a, 'c> Converter<'a, 'c> {
             }
             Kind::Relabel { arg, resulttype, typmod, .. } => self.cast(arg, resulttype, typmod),
             Kind::CoerceViaIo { arg, resulttype, .. } => {
-                text_form_is_fixed(arg.result_type(), true)?;
+                if is_styled(arg.result_type()) {
+                    self.columns.rely_on_styles();
+                } else {
+                    text_form_is_fixed(arg.result_type(), true)?;
+                }
                 text_form_is_fixed(resulttype, false)?;
                 self.cast(arg, resulttype, -1)
             }
@@ -250,20 +280,20 @@ impl<'a, 'c> Converter<'a, 'c> {
                     if json && !self.columns.collation_proven() {
                         return Err(Reason::Collation);
                     }
-                    sendable(arg.result_type())?;
+                    sendable(self.columns, arg.result_type())?;
                 }
                 let args = self.all(args)?;
                 Ok(if greatest { Expr::Greatest(args) } else { Expr::Least(args) })
             }
             Kind::Array { multidims: true, .. } => Err(Reason::Unsupported("a nested array")),
             Kind::Array { array_type, elements, .. } => {
-                sendable(array_type)?;
+                sendable(self.columns, array_type)?;
                 let of = TypeName(types::type_name(array_type, -1));
                 Ok(Expr::Array { elements: self.all(elements)?, of })
             }
             Kind::Subscript { slice: true, .. } => Err(Reason::Unsupported("an array slice")),
             Kind::Subscript { arg, indexes, container, .. } => {
-                sendable(container)?;
+                sendable(self.columns, container)?;
                 Ok(Expr::Subscript { arg: Box::new(self.expr(arg)?), indexes: self.all(indexes)? })
             }
             Kind::Collate { arg, collation } => {
@@ -301,7 +331,35 @@ impl<'a, 'c> Converter<'a, 'c> {
         if !self.aggregates || aggregate.partial {
             return Err(Reason::Unsupported("an aggregate"));
         }
-        Ok(Expr::Aggregate(Box::new(self.call(aggregate)?)))
+        self.result_of(aggregate)
+    }
+
+    /// An aggregate whose transition value is its result.
+    pub fn result_of(&mut self, aggregate: node::Aggregate<'a>) -> Converted {
+        let of = aggregate.argtypes.first().copied().unwrap_or(Oid::INVALID);
+        let extreme = types::function(aggregate.aggfnoid)
+            .is_some_and(|function| orders_text(&function.name) && types::is_enum(of));
+        if !extreme {
+            return Ok(Expr::Aggregate(Box::new(self.call(aggregate)?)));
+        }
+        // The label at the first or last place that occurs.
+        let [value] = aggregate.args[..] else { return Err(Reason::Unsupported("an aggregate")) };
+        let place = self.place(value)?;
+        let labels = self.all_labels(of);
+        let filter = aggregate.filter;
+        let name = types::function(aggregate.aggfnoid).map(|f| f.name).unwrap_or_default();
+        let call = Aggregate {
+            name,
+            star: false,
+            distinct: false,
+            args: vec![place],
+            variadic: false,
+            order: Vec::new(),
+            within_group: false,
+            filter: filter.map(|node| self.expr(node)).transpose()?.map(Box::new),
+        };
+        let indexes = vec![Expr::Aggregate(Box::new(call))];
+        Ok(Expr::Subscript { arg: Box::new(labels), indexes })
     }
 
     /// The call of an aggregate, whatever is made of its result.
@@ -311,7 +369,7 @@ impl<'a, 'c> Converter<'a, 'c> {
         }
         let function =
             types::function(aggregate.aggfnoid).ok_or(Reason::Unsupported("a function"))?;
-        if !types::is_builtin(aggregate.aggfnoid) {
+        if !is_known(self.columns, pg_sys::ProcedureRelationId, aggregate.aggfnoid) {
             return Err(Reason::NotBuiltIn(format!("aggregate {}", function.name)));
         }
         let json = aggregate.argtypes.iter().any(|of| orders_by_collation(*of));
@@ -330,7 +388,7 @@ impl<'a, 'c> Converter<'a, 'c> {
         for key in &aggregate.order {
             let collation =
                 self.sort_collation(key.node.result_type(), key.node.result_collation())?;
-            let direction = direction(key.operator, key.node.result_type())
+            let direction = direction(self.columns, key.operator, key.node.result_type())
                 .ok_or(Reason::Unsupported("this sort key"))?;
             order.push(SortTerm {
                 expr: self.expr(key.node)?,
@@ -341,7 +399,12 @@ impl<'a, 'c> Converter<'a, 'c> {
         }
         // The arguments of an ordered-set aggregate stand in its order.
         let args = if aggregate.within_group { aggregate.direct } else { aggregate.args };
-        let args = if function.name == "count" && !aggregate.distinct {
+        let args = if function.name == "count"
+            && let [value] = args[..]
+            && types::is_enum(value.result_type())
+        {
+            vec![self.label(value)?]
+        } else if function.name == "count" && !aggregate.distinct {
             // Whether a value is there does not depend on its type.
             args.into_iter().map(|arg| self.presence(arg)).collect::<Result<_, _>>()?
         } else {
@@ -404,7 +467,7 @@ impl<'a, 'c> Converter<'a, 'c> {
     }
 
     fn cast(&mut self, arg: Node<'a>, to: Oid, typmod: i32) -> Converted {
-        sendable(to)?;
+        sendable(self.columns, to)?;
         let arg = self.expr(arg)?;
         self.cast_expr(arg, to, typmod)
     }
@@ -442,6 +505,19 @@ impl<'a, 'c> Converter<'a, 'c> {
         }
     }
 
+    /// The labels of an enum in their order, as they are here when the statement is executed.
+    fn all_labels(&mut self, of: Oid) -> Expr {
+        self.push_param(node::enum_range(of), TypeName("text[]".to_owned()))
+    }
+
+    /// The place of an enum's value in the order of its labels here.
+    pub fn place(&mut self, node: Node<'a>) -> Converted {
+        let label = self.label(node)?;
+        let args = vec![self.all_labels(node.result_type()), label];
+        let name = "array_position".to_owned();
+        Ok(Expr::Function { schema: None, name, args, variadic: false })
+    }
+
     /// An array of enum values as an array of labels.
     fn labels(&mut self, node: Node<'a>) -> Converted {
         let array = || TypeName("text[]".to_owned());
@@ -468,8 +544,13 @@ impl<'a, 'c> Converter<'a, 'c> {
         arms: Vec<(Node<'a>, Node<'a>)>,
         otherwise: Option<Node<'a>>,
     ) -> Converted {
-        let operand = arg.map(|arg| self.expr(arg)).transpose()?.map(Box::new);
+        let operand = arg.map(|arg| self.compared(arg)).transpose()?.map(Box::new);
         self.conditionally(|this| this.arms(operand, arms, otherwise))
+    }
+
+    /// A value that is compared for equality.
+    fn compared(&mut self, node: Node<'a>) -> Converted {
+        if types::is_enum(node.result_type()) { self.label(node) } else { self.expr(node) }
     }
 
     fn arms(
@@ -486,13 +567,13 @@ impl<'a, 'c> Converter<'a, 'c> {
                 match when.kind() {
                     Kind::Op { opno, opfuncid, inputcollid, args, .. } => {
                         let collate = self.function_may_go(opfuncid, inputcollid)?;
-                        let op = operator(opno)?;
+                        let op = operator(self.columns, opno)?;
                         let plain = matches!(args.first().map(|a| a.kind()), Some(Kind::CaseTest));
                         if collate || !plain || op != OperatorName::builtin("=") {
                             return Err(Reason::Unsupported("CASE with a converted operand"));
                         }
                         let value = args.get(1).copied().ok_or(Reason::Unsupported("CASE"))?;
-                        self.expr(value)?
+                        self.compared(value)?
                     }
                     _ => return Err(Reason::Unsupported("CASE with a converted operand")),
                 }
@@ -510,7 +591,7 @@ impl<'a, 'c> Converter<'a, 'c> {
     fn function_may_go(&self, funcid: Oid, inputcollid: Oid) -> Result<bool, Reason> {
         let function = types::function(funcid).ok_or(Reason::Unsupported("a function"))?;
         let label = || format!("function {}", function.name);
-        if !types::is_builtin(funcid) {
+        if !is_known(self.columns, pg_sys::ProcedureRelationId, funcid) {
             return Err(Reason::NotBuiltIn(label()));
         }
         // Its result depends on the version's keywords and on quote_all_identifiers.

@@ -1,6 +1,6 @@
 //! What gives the same at the source: functions, collations, types and their text forms.
 
-use super::Converted;
+use super::{Columns, Converted};
 use crate::pg::datum::{TransmissionModes, is_plain, to_text};
 use crate::pg::node::{Kind, Node};
 use crate::pg::types;
@@ -43,9 +43,15 @@ pub fn depends_on_time_zone_alone(function: &str) -> bool {
         )
 }
 
+/// Whether the source has an object: every server has it, or an extension that the source has too.
+pub fn is_known(columns: &dyn Columns, class: Oid, object: Oid) -> bool {
+    types::is_builtin(object) || columns.has_extension_of(class, object)
+}
+
 /// ASC or DESC for the type's own order, USING for another built-in one.
-pub fn direction(operator: Oid, of: Oid) -> Option<String> {
-    if operator == Oid::INVALID || !types::is_builtin(operator) {
+pub fn direction(columns: &dyn Columns, operator: Oid, of: Oid) -> Option<String> {
+    let class = pg_sys::OperatorRelationId;
+    if operator == Oid::INVALID || !is_known(columns, class, operator) {
         return None;
     }
     let (less, greater) = types::default_order(of);
@@ -53,8 +59,19 @@ pub fn direction(operator: Oid, of: Oid) -> Option<String> {
         Some("ASC".to_owned())
     } else if operator == greater {
         Some("DESC".to_owned())
-    } else {
+    } else if types::is_builtin(operator) {
         types::operator(operator).map(|op| format!("USING OPERATOR(pg_catalog.{op})"))
+    } else {
+        None
+    }
+}
+
+/// ASC or DESC where an enum's values sort by the place of their labels.
+pub fn direction_of_places(operator: Oid) -> Option<String> {
+    match types::function(types::operator_function(operator))?.name.as_str() {
+        "enum_lt" => Some("ASC".to_owned()),
+        "enum_gt" => Some("DESC".to_owned()),
+        _ => None,
     }
 }
 
@@ -106,11 +123,25 @@ pub fn cannot_fail(function: &str) -> bool {
     )
 }
 
-/// Equality of enums, by the names of its functions.
-pub fn is_enum_equality(function: Oid) -> bool {
-    types::is_builtin(function)
-        && types::function(function)
-            .is_some_and(|f| matches!(f.name.as_str(), "enum_eq" | "enum_ne"))
+/// The comparisons of enums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnumComparison {
+    /// For equality: that of their labels.
+    Equality,
+    /// By the order of the labels.
+    Order,
+}
+
+/// Whether a function compares enums, and how.
+pub fn enum_comparison(function: Oid) -> Option<EnumComparison> {
+    if !types::is_builtin(function) {
+        return None;
+    }
+    match types::function(function)?.name.as_str() {
+        "enum_eq" | "enum_ne" => Some(EnumComparison::Equality),
+        "enum_lt" | "enum_le" | "enum_gt" | "enum_ge" => Some(EnumComparison::Order),
+        _ => None,
+    }
 }
 
 /// text, varchar and char(n).
@@ -135,21 +166,24 @@ pub fn pair(mut args: Vec<Expr>) -> Result<(Box<Expr>, Box<Expr>), Reason> {
     }
 }
 
-/// A built-in operator.
-pub fn operator(opno: Oid) -> Result<OperatorName, Reason> {
+/// An operator that the source has.
+pub fn operator(columns: &dyn Columns, opno: Oid) -> Result<OperatorName, Reason> {
     let name = types::operator(opno).ok_or(Reason::Unsupported("an operator"))?;
     if types::is_builtin(opno) {
         Ok(OperatorName::builtin(name))
+    } else if columns.has_extension_of(pg_sys::OperatorRelationId, opno) {
+        Ok(OperatorName { schema: Some(types::operator_schema(opno)), symbol: name })
     } else {
         Err(Reason::NotBuiltIn(format!("operator {name}")))
     }
 }
 
 /// Whether values of the type may be written as literals for the source.
-pub fn sendable(of: Oid) -> Result<(), Reason> {
+pub fn sendable(columns: &dyn Columns, of: Oid) -> Result<(), Reason> {
     let label = || format!("type {}", types::type_name(of, -1));
     if !types::is_builtin(of) {
-        return Err(Reason::NotBuiltIn(label()));
+        let known = columns.has_extension_of(pg_sys::TypeRelationId, of);
+        return if known { Ok(()) } else { Err(Reason::NotBuiltIn(label())) };
     }
     // An amount of money is written by lc_monetary.
     if matches!(of, pg_sys::MONEYOID | pg_sys::MONEYARRAYOID) {
@@ -159,6 +193,37 @@ pub fn sendable(of: Oid) -> Result<(), Reason> {
         Travel::Binary => Ok(()),
         // What cannot travel in binary names objects of one server or has no fixed form.
         Travel::Text => Err(Reason::SessionDependentText(label())),
+    }
+}
+
+/// Types whose text form depends on TimeZone, DateStyle and IntervalStyle alone.
+pub fn is_styled(of: Oid) -> bool {
+    matches!(
+        of,
+        pg_sys::DATEOID
+            | pg_sys::TIMESTAMPOID
+            | pg_sys::TIMESTAMPTZOID
+            | pg_sys::TIMETZOID
+            | pg_sys::TIMEOID
+            | pg_sys::INTERVALOID
+    )
+}
+
+/// Whether to_char writes the same there: its format is known and takes nothing from the locale.
+/// (Names of days and months are English unless TM asks for the locale's.)
+pub fn to_char_is_fixed(of: Oid, format: Node<'_>) -> bool {
+    let Kind::Const { value: Some(value), consttype } = format.kind() else { return false };
+    // SAFETY: a Const holds a valid value of its type.
+    let format = unsafe { to_text(value, consttype) }.to_ascii_uppercase();
+    match of {
+        pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => !format.contains("TM"),
+        pg_sys::INT4OID | pg_sys::INT8OID | pg_sys::NUMERICOID => {
+            let words = ["FM", "MI", "PL", "SG", "PR", "TH", "RN"];
+            let rest = words.iter().fold(format, |format, word| format.replace(word, ""));
+            // S, D, G and L are the locale's signs.
+            !rest.contains(|c: char| c.is_alphabetic() || matches!(c, '"' | '\\'))
+        }
+        _ => false,
     }
 }
 
@@ -216,8 +281,8 @@ pub fn json_form_is_fixed(of: Oid) -> Result<(), Reason> {
 }
 
 /// A constant as a literal.
-pub fn constant(of: Oid, value: Option<pg_sys::Datum>) -> Converted {
-    sendable(of)?;
+pub fn constant(columns: &dyn Columns, of: Oid, value: Option<pg_sys::Datum>) -> Converted {
+    sendable(columns, of)?;
     let _modes = (value.is_some() && !is_plain(of)).then(TransmissionModes::enter);
     // SAFETY: a Const holds a valid value of its type.
     let text = value.map(|value| unsafe { to_text(value, of) });

@@ -92,6 +92,7 @@ pub unsafe fn sample(
             width: reader.fetched(),
             row_size: 100,
             piecewise: false,
+            styles: None,
         },
     )?;
     let mut stream = stream.borrow_mut();

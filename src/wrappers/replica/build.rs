@@ -91,7 +91,8 @@ pub fn build<'p>(
         } else {
             planner.wanted_order()
         };
-        query.order = sort_terms(planner, rel, remote, &scope, &order).map_err(sent)?;
+        query.order = sort_terms(planner, rel, remote, &scope, &order, &mut converter.params)
+            .map_err(sent)?;
     }
     if path.limited {
         let limit = planner.limit();
@@ -125,6 +126,7 @@ pub fn build<'p>(
         row_size: rel.width(),
         interleaved: planner.others_on_server(rel, remote.server) > 0,
         local: reasons,
+        styled: scope.styled.get(),
         refused: remote.refused.borrow().clone(),
         pushed: if pushdown::is_described() { deparse::clauses(&query) } else { Vec::new() },
     };

@@ -6,7 +6,7 @@ use super::keys::Index;
 use super::options::{ColumnSource, TableOptions};
 use crate::pg::{catalog, keywords, types};
 use crate::wrappers::convert::{Columns, Converted};
-use pgrx::pg_sys::Oid;
+use pgrx::pg_sys::{Oid, TypeRelationId};
 use std::cell::Cell;
 use std::rc::Rc;
 use warehouse_core::predicate::{ColumnRef, Expr, Literal, Reason, TypeName};
@@ -61,6 +61,8 @@ pub struct ReplicaTable {
     pub remote_collation: Option<String>,
     /// The source's indexes at import.
     pub indexes: Vec<Index>,
+    /// The extensions that the source has too, as the server's options say.
+    pub extensions: Vec<Oid>,
 }
 
 impl ReplicaTable {
@@ -93,6 +95,7 @@ impl ReplicaTable {
             columns,
             remote_collation: options.remote_collation,
             indexes: options.indexes,
+            extensions: Vec::new(),
         }
     }
 
@@ -161,12 +164,14 @@ pub struct Scope<'a> {
     pub tables: &'a [TableRef],
     /// Whether a decision has relied on the source collating as this database does.
     pub relied: Cell<bool>,
+    /// Whether a text form is made at the source by this session's styles.
+    pub styled: Cell<bool>,
 }
 
 impl<'a> Scope<'a> {
     /// These tables, all of one server.
     pub fn new(tables: &'a [TableRef]) -> Self {
-        Scope { tables, relied: Cell::new(false) }
+        Scope { tables, relied: Cell::new(false), styled: Cell::new(false) }
     }
 
     fn table(&self, relation: u32) -> Option<&TableRef> {
@@ -228,7 +233,10 @@ impl Columns for Scope<'_> {
             ColumnSource::Missing => Ok(literal(column, None)),
             // What it gives when it is compared there is not what it gives here.
             ColumnSource::Remote { collates_otherwise: true, .. } => Err(Reason::Collation),
-            ColumnSource::Remote { .. } if column.travel == Travel::Text => {
+            ColumnSource::Remote { .. }
+                if column.travel == Travel::Text
+                    && !self.has_extension_of(TypeRelationId, types::base_type(column.of)) =>
+            {
                 Err(Reason::Column(column.name.clone()))
             }
             ColumnSource::Remote { .. } => column.plain(relation).ok_or(Reason::WholeRow),
@@ -242,6 +250,16 @@ impl Columns for Scope<'_> {
             ColumnSource::Remote { .. } => self.output(relation, attribute).ok_or(Reason::WholeRow),
             _ => self.column(relation, attribute),
         }
+    }
+
+    fn has_extension_of(&self, class: Oid, object: Oid) -> bool {
+        let extensions = self.tables.first().map_or(&[][..], |table| &table.table.extensions);
+        !extensions.is_empty()
+            && types::extension_of(class, object).is_some_and(|found| extensions.contains(&found))
+    }
+
+    fn rely_on_styles(&self) {
+        self.styled.set(true);
     }
 
     fn collation_proven(&self) -> bool {

@@ -4,6 +4,7 @@ use super::keys::{self, Index};
 use crate::pg::catalog::RawOption;
 use crate::pg::error::{Error, Result};
 use crate::pg::libpq;
+use crate::pg::types;
 use pgrx::{PgSqlErrorCode, pg_sys};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -54,7 +55,10 @@ impl Owner {
                 .into_iter()
                 .filter(|(name, secret)| !secret && !is_ours(name) && !is_credential(name))
                 .map(|(name, _)| name)
-                .chain(["fdw_startup_cost", "fdw_tuple_cost", "max_connections"].map(str::to_owned))
+                .chain(
+                    ["extensions", "fdw_startup_cost", "fdw_tuple_cost", "max_connections"]
+                        .map(str::to_owned),
+                )
                 .collect(),
             Owner::Mapping => libpq::keywords()
                 .into_iter()
@@ -125,6 +129,15 @@ fn check_value(option: &RawOption, owner: Owner) -> Result<()> {
             Ok(cost) if cost.is_finite() && cost >= 0.0 => Ok(()),
             _ => Err(invalid("a number of at least 0 is needed")),
         },
+        "extensions" => {
+            let missing =
+                names(&option.value).into_iter().find(|name| types::extension(name).is_none());
+            match missing {
+                None => Ok(()),
+                Some(name) => Err(invalid(&format!("extension \"{name}\" is not installed here"))
+                    .hint("Install here, in the version of the source, what the source has.")),
+            }
+        }
         "max_connections" => match option.value.parse::<u32>() {
             Ok(1..=4096) => Ok(()),
             _ => Err(invalid("a number from 1 to 4096 is needed")),
@@ -169,6 +182,12 @@ fn check_value(option: &RawOption, owner: Owner) -> Result<()> {
     }
 }
 
+/// The names in a list with commas.
+fn names(list: &str) -> Vec<String> {
+    let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.map(|name| name.trim_matches('"').to_owned()).collect()
+}
+
 /// `remote_type` says that the source casts; only what can be a type name passes.
 fn check_type_name(text: &str) -> std::result::Result<(), ()> {
     let mut quoted = false;
@@ -201,6 +220,8 @@ pub struct ServerOptions {
     pub connect_timeout: Duration,
     /// Connections that all sessions together may have; the setting's number unless set.
     pub max_connections: Option<u32>,
+    /// Extensions that the source has too: what they define may be sent.
+    pub extensions: Vec<String>,
     /// Planner cost of starting a scan; 100 unless set.
     pub startup_cost: f64,
     /// Planner cost of moving one row; 0.01 unless set.
@@ -214,6 +235,7 @@ impl ServerOptions {
             keywords: Vec::new(),
             connect_timeout: Duration::from_secs(5),
             max_connections: None,
+            extensions: Vec::new(),
             startup_cost: 100.0,
             tuple_cost: 0.01,
         };
@@ -224,6 +246,7 @@ impl ServerOptions {
                         out.connect_timeout = Duration::from_secs(seconds);
                     }
                 }
+                "extensions" => out.extensions = names(&option.value),
                 "max_connections" => out.max_connections = option.value.parse().ok(),
                 "fdw_startup_cost" => out.startup_cost = option.value.parse().unwrap_or(100.0),
                 "fdw_tuple_cost" => out.tuple_cost = option.value.parse().unwrap_or(0.01),

@@ -18,11 +18,11 @@ pub fn transition<'p>(
     let kept_as = aggregate.transtype;
     let has_final = types::has_final_function(aggregate.aggfnoid);
     let argument = aggregate.argtypes.first().copied().unwrap_or(Oid::INVALID);
-    let call = converter.call(aggregate)?;
     // The transition value is the result: count, min, max, sums of small numbers, bool_and, …
     if !has_final && kept_as != pg_sys::INTERNALOID {
-        return Ok((vec![Expr::Aggregate(Box::new(call))], None));
+        return Ok((vec![converter.result_of(aggregate)?], None));
     }
+    let call = converter.call(aggregate)?;
     let count = || of(&call, "count", None);
     let sum = || of(&call, "sum", None);
     let squares = || of(&call, "sum", Some(square(&call, "numeric")));

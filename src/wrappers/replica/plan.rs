@@ -14,7 +14,8 @@ use crate::pg::catalog;
 use crate::pg::error::{Error, Result};
 use crate::pg::node::{Kind, Node};
 use crate::pg::planner::{Clause, Cost, Outer, Planner, Rel, SortKey};
-use crate::wrappers::convert::{Converter, direction};
+use crate::pg::types;
+use crate::wrappers::convert::{Converter, direction, direction_of_places};
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::{self, Oid};
 use warehouse_core::predicate::{Bound, Expr, Reason, SortTerm, bound};
@@ -26,7 +27,7 @@ const SOURCE_LIMIT: f64 = 0.95;
 
 /// GetForeignRelSize: reads the catalog and estimates rows and width.
 pub fn size(planner: Planner<'_>, rel: Rel<'_>, relation: Oid) -> Result<()> {
-    let table = ReplicaTable::load(relation);
+    let mut table = ReplicaTable::load(relation);
     if planner.locks_rows(rel.relid()) {
         return Err(Error::new(
             Code::ERRCODE_FEATURE_NOT_SUPPORTED,
@@ -40,6 +41,8 @@ pub fn size(planner: Planner<'_>, rel: Rel<'_>, relation: Oid) -> Result<()> {
     }
     rel.estimate_size(planner);
     let options = ServerOptions::parse(&catalog::server(table.server).options);
+    table.extensions =
+        options.extensions.iter().filter_map(|name| types::extension(name)).collect();
     let mut remote = Remote::table(rel.relid(), table, options);
     let judged = remote::judge(planner, &remote.tables, restrictions(rel));
     let scan = Scanned::new(planner, rel, &remote, &judged.0, &judged.1, rel.rows());
@@ -183,7 +186,7 @@ pub fn sorted_cost<'p>(
         return None;
     }
     let scope = Scope::new(&remote.tables);
-    let terms = match sort_terms(planner, rel, remote, &scope, order) {
+    let terms = match sort_terms(planner, rel, remote, &scope, order, &mut Vec::new()) {
         Ok(terms) => terms,
         Err(reason) => {
             if reason != ELSEWHERE {
@@ -307,13 +310,14 @@ fn limited_rows(count: Option<Node<'_>>, offset: Option<Node<'_>>, rows: f64) ->
 /// Why a relation is not sorted by another one's column.
 const ELSEWHERE: Reason = Reason::Here("the key belongs to another relation");
 
-/// How to write the order at the source.
+/// How to write the order at the source. `params` are the run-time values so far.
 pub fn sort_terms<'p>(
     planner: Planner<'p>,
     rel: Rel<'p>,
     remote: &Remote<'p>,
     scope: &Scope<'_>,
     order: &[SortKey<'p>],
+    params: &mut Vec<Node<'p>>,
 ) -> std::result::Result<Vec<SortTerm>, Reason> {
     let grouped: Option<Vec<Node<'p>>> =
         remote.grouping.as_ref().map(|grouping| grouping.target.nodes());
@@ -339,13 +343,12 @@ pub fn sort_terms<'p>(
             if grouped.is_none() && !seen() {
                 return false;
             }
-            // A sort key is written once, so it must not hold run-time values.
-            let converted = match converter.clause(expr.node) {
-                Ok(converted) if converter.params.is_empty() => converted,
-                Ok(_) => {
-                    why = Reason::Here("a key holds a value that changes from run to run");
-                    return false;
-                }
+            converter.params.clone_from(params);
+            let by_label = types::is_enum(expr.node.result_type());
+            let converted =
+                if by_label { converter.place(expr.node) } else { converter.clause(expr.node) };
+            let converted = match converted {
+                Ok(converted) => converted,
                 Err(reason) => {
                     why = reason;
                     return false;
@@ -357,10 +360,14 @@ pub fn sort_terms<'p>(
             why = Reason::Collation;
             let (Ok(collation), true) = (collation, same) else { return false };
             why = Reason::Here("the type sorts in an order of its own");
-            let Some(direction) = direction(key.operator(expr.sorted_as), expr.node.result_type())
-            else {
-                return false;
+            let (operator, of) = (key.operator(expr.sorted_as), expr.node.result_type());
+            let found = if by_label {
+                direction_of_places(operator)
+            } else {
+                direction(scope, operator, of)
             };
+            let Some(direction) = found else { return false };
+            params.clone_from(&converter.params);
             let nulls_first = key.nulls_first();
             term = Some(SortTerm { expr: converted, collation, direction, nulls_first });
             true

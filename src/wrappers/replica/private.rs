@@ -147,6 +147,9 @@ pub struct ScanPlan {
     pub interleaved: bool,
     /// Why conditions stayed here.
     pub local: Vec<Local>,
+    /// Text forms in it are made by this session's DateStyle and IntervalStyle.
+    #[serde(default)]
+    pub styled: bool,
     /// Why what is above it stayed here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<Refusal>,

@@ -9,6 +9,7 @@ use super::stream::{Request, Stats, Stream};
 use crate::pg::datum;
 use crate::pg::error::{Error, Result};
 use crate::pg::executor::{self, Params, ScanNode};
+use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::{self, Datum, Oid};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -137,6 +138,28 @@ impl Scan {
         })
     }
 
+    /// The styles that the source has to write in, if they differ from those it always has.
+    fn styles(&self) -> Result<Option<(String, String)>> {
+        if !self.plan.styled {
+            return Ok(None);
+        }
+        let (dates, intervals) = datum::styles();
+        if dates.starts_with("ISO") && intervals == "postgres" {
+            return Ok(None);
+        }
+        if let Some(column) = self.plan.fetched.iter().find(|column| column.text) {
+            return Err(Error::new(
+                Code::ERRCODE_FEATURE_NOT_SUPPORTED,
+                format!(
+                    "column {} travels as text and cannot be read under this DateStyle and IntervalStyle together with a date written as text",
+                    column.name
+                ),
+            )
+            .hint("SET DateStyle = ISO; SET IntervalStyle = postgres."));
+        }
+        Ok(Some((dates, intervals)))
+    }
+
     /// Begins to read; `None` if there can be no row.
     fn open(&mut self, node: ScanNode<'_>) -> Result<Option<Rc<RefCell<Stream>>>> {
         let mut values = node.evaluate(&self.params);
@@ -160,6 +183,8 @@ impl Scan {
             .plan
             .sql
             .fill(|index| values.get(index).cloned().unwrap_or_else(|| "NULL".to_owned()));
+        let styles = self.styles()?;
+        let in_pieces = self.plan.interleaved || executor::is_read_in_pieces();
         let stream = Stream::open(
             &connection,
             Request {
@@ -169,7 +194,9 @@ impl Scan {
                 label: self.plan.label.clone(),
                 width: self.rows.fetched(),
                 row_size: self.plan.row_size.max(1) as usize,
-                piecewise: self.plan.interleaved || executor::is_read_in_pieces(),
+                // A cursor would outlast the styles.
+                piecewise: in_pieces && styles.is_none(),
+                styles,
             },
         )?;
         if let Some(asker) = self.asker {

@@ -15,6 +15,7 @@ use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 use warehouse_core::copy::{CopyError, Field, Message, Splitter};
+use warehouse_core::quote;
 
 /// What to read.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub struct Request {
     pub row_size: usize,
     /// Read piecewise, through a cursor.
     pub piecewise: bool,
+    /// DateStyle and IntervalStyle while it is read, if they have to be those of this session.
+    pub styles: Option<(String, String)>,
 }
 
 /// What EXPLAIN ANALYZE tells of a read.
@@ -151,6 +154,13 @@ impl Stream {
                 sql.push_str(&probe.sql);
                 sql.push_str("; ");
             }
+            if let Some((dates, intervals)) = &request.styles {
+                sql.push_str(&format!(
+                    "SET DateStyle = {}; SET IntervalStyle = {}; ",
+                    quote::literal(dates),
+                    quote::literal(intervals)
+                ));
+            }
             if request.piecewise {
                 sql.push_str(&format!(
                     "DECLARE c{savepoint} BINARY CURSOR FOR {}; FETCH {count} FROM c{savepoint}",
@@ -158,6 +168,9 @@ impl Stream {
                 ));
             } else {
                 sql.push_str(&format!("COPY ({}) TO STDOUT (FORMAT binary)", request.sql));
+            }
+            if request.styles.is_some() {
+                sql.push_str("; SET DateStyle = ISO; SET IntervalStyle = postgres");
             }
             sql
         };
