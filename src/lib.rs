@@ -20,6 +20,7 @@ pub extern "C-unwind" fn _PG_init() {
     unsafe { std::env::remove_var("RUST_BACKTRACE") };
     settings::define();
     wrappers::replica::partitionwise::install();
+    wrappers::replica::distinct::install();
     wrappers::replica::lookup::install();
     wrappers::replica::pool::install();
 }

@@ -5,10 +5,9 @@
 
 use super::list;
 use super::node::Node;
-use super::planner::{self, Clause, Cost, Planner, Rel};
+use super::planner::{self, Clause, Cost, Planner, Rel, Way};
 use pgrx::pg_sys::{self, JoinType, Oid};
 use std::cell::Cell;
-use std::marker::PhantomData;
 
 /// The name of the node in EXPLAIN.
 pub const NAME: &std::ffi::CStr = c"Batched Lookup";
@@ -45,10 +44,6 @@ pub struct Equality<'p> {
     /// The hash functions of the outer and of the inner value, equal for equal values.
     pub hashes: (Oid, Oid),
 }
-
-/// A way to compute a relation, not yet offered to the planner.
-#[derive(Debug, Clone, Copy)]
-pub struct Way<'p>(*mut pg_sys::Path, PhantomData<&'p ()>);
 
 /// What sees each join that the planner considers.
 type Watcher = fn(Joining<'_>);
@@ -200,7 +195,7 @@ impl<'p> Joining<'p> {
                 }
             }
             let (rows, startup, total) = ((*path).rows, (*path).startup_cost, (*path).total_cost);
-            Some((Way(path, PhantomData), Cost { rows, startup, total }))
+            Some((Way::new(path), Cost { rows, startup, total }))
         }
     }
 
@@ -227,7 +222,8 @@ impl<'p> Joining<'p> {
             (*path).path.startup_cost = cost.startup;
             (*path).path.total_cost = cost.total;
             (*path).flags = pg_sys::CUSTOMPATH_SUPPORT_PROJECTION;
-            (*path).custom_paths = list::push(list::push(std::ptr::null_mut(), outer.0), inner.0);
+            (*path).custom_paths =
+                list::push(list::push(std::ptr::null_mut(), outer.as_ptr()), inner.as_ptr());
             let (mut join_quals, mut other_quals) = (std::ptr::null_mut(), std::ptr::null_mut());
             if kind == JoinType::JOIN_INNER {
                 join_quals = pg_sys::extract_actual_clauses(self.restrictions(), false);
@@ -253,78 +249,6 @@ impl<'p> Joining<'p> {
             (*path).custom_private = list::push(private, other_quals);
             (*path).methods = &raw const PATH_METHODS.0;
             pg_sys::add_path(join, path.cast());
-        }
-    }
-}
-
-impl<'p> Rel<'p> {
-    /// A way to scan it with conditions of its own that only this path applies. The note reaches
-    /// GetForeignPlan through the path, as do the conditions.
-    pub fn keyed(
-        self,
-        planner: Planner<'p>,
-        cost: Cost,
-        note: &str,
-        conditions: &[Node<'p>],
-    ) -> Way<'p> {
-        // SAFETY: valid planner state; lists are made in the planner's context.
-        unsafe {
-            let mut private = planner::note_list(note);
-            for condition in conditions {
-                private = list::push(private, condition.as_ptr());
-            }
-            let path = if self.is_table() {
-                pg_sys::create_foreignscan_path(
-                    planner.as_ptr(),
-                    self.as_ptr(),
-                    std::ptr::null_mut(),
-                    cost.rows,
-                    cost.startup,
-                    cost.total,
-                    std::ptr::null_mut(),
-                    std::ptr::null_mut(),
-                    std::ptr::null_mut(),
-                    private,
-                )
-            } else {
-                pg_sys::create_foreign_join_path(
-                    planner.as_ptr(),
-                    self.as_ptr(),
-                    std::ptr::null_mut(),
-                    cost.rows,
-                    cost.startup,
-                    cost.total,
-                    std::ptr::null_mut(),
-                    std::ptr::null_mut(),
-                    std::ptr::null_mut(),
-                    private,
-                )
-            };
-            Way(path.cast(), PhantomData)
-        }
-    }
-
-    /// A way to compute a partitioned relation from its parts.
-    pub fn append(self, planner: Planner<'p>, parts: &[Way<'p>]) -> Way<'p> {
-        // SAFETY: as above.
-        unsafe {
-            let mut paths = std::ptr::null_mut();
-            for part in parts {
-                paths = list::push(paths, part.0);
-            }
-            let nothing = std::ptr::null_mut();
-            let path = pg_sys::create_append_path(
-                planner.as_ptr(),
-                self.as_ptr(),
-                paths,
-                nothing,
-                nothing,
-                std::ptr::null_mut(),
-                0,
-                false,
-                -1.0,
-            );
-            Way(path.cast(), PhantomData)
         }
     }
 }

@@ -26,4 +26,5 @@ pub mod statistics;
 pub mod subtransaction;
 pub mod tuple;
 pub mod types;
+pub mod upper_hook;
 pub mod wait;

@@ -4,6 +4,9 @@
 //! planning of that query, which `'p` stands for.
 
 mod rel;
+mod way;
+
+pub use way::Way;
 
 use super::list;
 use super::node::Node;
@@ -177,6 +180,15 @@ impl<'p> Planner<'p> {
     /// Whether the query uses GROUPING SETS.
     pub fn has_grouping_sets(self) -> bool {
         !self.query().groupingSets.is_null()
+    }
+
+    /// Whether the query groups, aggregates or has window functions.
+    pub fn groups(self) -> bool {
+        let query = self.query();
+        !query.groupClause.is_null()
+            || query.hasAggs
+            || query.hasWindowFuncs
+            || !query.havingQual.is_null()
     }
 
     /// Whether the query uses DISTINCT ON.

@@ -3,6 +3,7 @@
 use super::columns::{Scope, TableColumn};
 use super::decode::{Travel, travel};
 use super::deparse;
+use super::distinct::with_distinct_rows;
 use super::options::ColumnSource;
 use super::partial;
 use super::plan::{kept, sort_terms};
@@ -36,8 +37,10 @@ pub fn build<'p>(
     clauses: Vec<Clause<'p>>,
     keyed: Vec<Node<'p>>,
 ) -> Result<Chosen<'p>> {
-    let remote = kept(rel)?;
     let path: PathNote = serde_json::from_str(note).unwrap_or_default();
+    let kept = kept(rel)?;
+    let distinct = if path.distinct { with_distinct_rows(planner, rel, kept) } else { None };
+    let remote = distinct.as_ref().unwrap_or(kept);
     let scope = Scope::new(&remote.tables);
     let mut converter = Converter::new(planner, &scope);
     if remote.grouping.is_some() {

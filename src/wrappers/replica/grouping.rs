@@ -80,7 +80,6 @@ fn distinct_remote<'p>(
         return Err(Reason::Here("DISTINCT ON is computed here"));
     }
     let scope = Scope::new(&below.tables);
-    let mut target = ScanTarget::new();
     let mut keys = Vec::new();
     for node in planner.distinct_targets() {
         let mut converter = Converter::new(planner, &scope);
@@ -89,16 +88,10 @@ fn distinct_remote<'p>(
             return Err(CHANGING_KEY);
         }
         keys.push(node);
-        target.add(node);
     }
     let groups = planner.estimate_groups(&keys, below.sent);
-    Ok(Remote {
-        work: below.work + cost::group(below.sent, groups, keys.len()),
-        sent: groups,
-        grouping: Some(Grouping { keys, having: Vec::new(), target, partial: false }),
-        refused: RefCell::default(),
-        ..below.clone()
-    })
+    let work = below.work + cost::group(below.sent, groups, keys.len());
+    Ok(below.grouped(keys, work, groups))
 }
 
 /// A key that changes from run to run cannot be matched with its column.

@@ -14,6 +14,7 @@ pub mod connection;
 mod cost;
 pub mod decode;
 pub mod deparse;
+pub mod distinct;
 mod enums;
 mod explain;
 mod functions;

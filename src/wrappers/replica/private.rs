@@ -19,6 +19,9 @@ pub struct PathNote {
     /// takes no more in all.
     #[serde(default)]
     pub at_most: Option<u64>,
+    /// It sends each row once.
+    #[serde(default)]
+    pub distinct: bool,
     /// It reads the rows of a batch of keys (see [`super::lookup`]).
     #[serde(default)]
     pub keyed: Option<Keyed>,

@@ -145,6 +145,14 @@ impl<'p> Remote<'p> {
         }
     }
 
+    /// The same with its rows grouped by what is wanted of it.
+    pub fn grouped(&self, keys: Vec<Node<'p>>, work: f64, sent: f64) -> Remote<'p> {
+        let mut target = ScanTarget::new();
+        keys.iter().for_each(|key| target.add(*key));
+        let grouping = Some(Grouping { keys, having: Vec::new(), target, partial: false });
+        Remote { grouping, work, sent, refused: RefCell::default(), ..self.clone() }
+    }
+
     /// What errors call it.
     pub fn label(&self) -> String {
         let labels: Vec<String> = self.tables.iter().map(|table| table.table.label()).collect();
