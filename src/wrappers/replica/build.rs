@@ -16,6 +16,12 @@ use crate::pg::planner::{Clause, Planner, Rel, ScanTarget};
 use crate::wrappers::convert::{Columns as _, Converter};
 use warehouse_core::predicate::{Expr, Literal, OperatorName, Reason, Select, TypeName};
 
+/// Bytes of an answer that may go through a spool where several reads take turns. An answer that may
+/// be larger is read through a cursor then, for which the source uses no parallel workers.
+const SPOOLED_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
+/// Bytes of a row beside its values.
+const ROW_OVERHEAD: i32 = 24;
+
 /// A chosen scan: what goes to the source and which of the clauses stay.
 pub struct Chosen<'p> {
     /// The scan.
@@ -29,13 +35,14 @@ pub struct Chosen<'p> {
 }
 
 /// GetForeignPlan: writes the scan down. `clauses` are a table's conditions, with those that only this
-/// path can apply; `keyed` those of a batch of keys.
+/// path can apply; `keyed` those of a batch of keys; `rows` what the path is expected to yield.
 pub fn build<'p>(
     planner: Planner<'p>,
     rel: Rel<'p>,
     note: &str,
     clauses: Vec<Clause<'p>>,
     keyed: Vec<Node<'p>>,
+    rows: f64,
 ) -> Result<Chosen<'p>> {
     let path: PathNote = serde_json::from_str(note).unwrap_or_default();
     let kept = kept(rel)?;
@@ -64,6 +71,7 @@ pub fn build<'p>(
     conditions.extend(keyed.into_iter().map(Condition::Clause));
     let reasons = reasons(planner, &scope, remote, &local);
     let source = Remote { conditions, ..remote.clone() };
+    let sent_rows = if local.is_empty() { rows } else { remote.sent.max(rows) };
     let mut rows = source.rows(&mut converter).map_err(sent)?;
     // One group of no rows is a row: then the source has to be asked in any case.
     let may_be_empty = remote.grouping.as_ref().is_none_or(|g| g.partial || !g.keys.is_empty());
@@ -127,6 +135,7 @@ pub fn build<'p>(
         keyed: plan_keys.0,
         batched: plan_keys.1,
         row_size: rel.width(),
+        large: sent_rows * f64::from(rel.width().max(1) + ROW_OVERHEAD) > SPOOLED_BYTES,
         interleaved: planner.others_on_server(rel, remote.server) > 0,
         local: reasons,
         styled: scope.styled.get(),

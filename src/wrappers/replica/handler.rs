@@ -146,7 +146,8 @@ unsafe extern "C-unwind" fn get_foreign_plan(
         let note = planner::note((*path).fdw_private);
         let keyed = planner::conjuncts((*path).fdw_private.cast()).into_iter().skip(1).collect();
         let clauses = planner::clauses(clauses);
-        let chosen = build::build(Planner::new(root), rel, &note, clauses, keyed).or_raise();
+        let (root, rows) = (Planner::new(root), (*path).path.rows);
+        let chosen = build::build(root, rel, &note, clauses, keyed, rows).or_raise();
         let mut exprs = std::ptr::null_mut();
         for node in &chosen.params {
             exprs = list::push(

@@ -148,6 +148,8 @@ pub struct ScanPlan {
     pub row_size: i32,
     /// Other scans of the plan may take turns with it on the same connection.
     pub interleaved: bool,
+    /// More is expected to come than should go through a spool if something else needs the wire.
+    pub large: bool,
     /// Why conditions stayed here.
     pub local: Vec<Local>,
     /// Text forms in it are made by this session's DateStyle and IntervalStyle.

@@ -184,7 +184,7 @@ impl Scan {
             .sql
             .fill(|index| values.get(index).cloned().unwrap_or_else(|| "NULL".to_owned()));
         let styles = self.styles()?;
-        let in_pieces = self.plan.interleaved || executor::is_read_in_pieces();
+        let in_turns = self.plan.interleaved || executor::is_read_in_pieces();
         let stream = Stream::open(
             &connection,
             Request {
@@ -195,7 +195,7 @@ impl Scan {
                 width: self.rows.fetched(),
                 row_size: self.plan.row_size.max(1) as usize,
                 // A cursor would outlast the styles.
-                piecewise: in_pieces && styles.is_none(),
+                piecewise: self.plan.large && in_turns && styles.is_none(),
                 styles,
             },
         )?;
