@@ -194,6 +194,32 @@ pub fn compares_as_text(of: Oid, collation: Oid) -> bool {
         && unsafe { pg_sys::get_collation_isdeterministic(collation) }
 }
 
+/// Whether a value may hold a moment with a time zone: the text form of one has an abbreviation of the
+/// zone in it under some settings of DateStyle.
+pub fn may_hold_instant(of: Oid) -> bool {
+    // SAFETY: raises an ordinary ERROR when the stack is nearly full.
+    unsafe { pg_sys::check_stack_depth() };
+    let Some(facts) = facts(of) else { return true };
+    match facts.kind {
+        _ if facts.element != Oid::INVALID => may_hold_instant(facts.element),
+        b'd' => may_hold_instant(base_type(of)),
+        b'c' => super::catalog::relation_attributes(composite_relation(of))
+            .into_iter()
+            .any(|attribute| may_hold_instant(attribute.of)),
+        // SAFETY: plain lookups.
+        b'r' => may_hold_instant(unsafe { pg_sys::get_range_subtype(of) }),
+        // SAFETY: as above.
+        b'm' => may_hold_instant(unsafe { pg_sys::get_multirange_range(of) }),
+        _ => matches!(of, pg_sys::TIMESTAMPTZOID | pg_sys::TIMETZOID),
+    }
+}
+
+/// The relation that holds the columns of a composite type.
+fn composite_relation(of: Oid) -> Oid {
+    // SAFETY: a plain lookup.
+    unsafe { pg_sys::get_typ_typrelid(of) }
+}
+
 /// Whether a type is an enum.
 pub fn is_enum(oid: Oid) -> bool {
     facts(oid).is_some_and(|facts| facts.kind == b'e')

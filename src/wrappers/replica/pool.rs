@@ -12,6 +12,7 @@ use crate::pg::{process, shared, wait};
 use crate::settings;
 use pgrx::{PGRXSharedMemory, PgLwLock, PgSqlErrorCode as Code, pg_sys};
 use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use warehouse_core::pool::{Answer, Key, Member, Pool, Usage};
 
@@ -30,6 +31,9 @@ thread_local! {
     static SHARED: Cell<bool> = const { Cell::new(false) };
     static LEAVES_AT_EXIT: Cell<bool> = const { Cell::new(false) };
 }
+
+/// The session has left the book at its end: a lock cannot be taken any more.
+static HAS_LEFT: AtomicBool = AtomicBool::new(false);
 
 /// How often one who waits looks again, should a waking have been lost.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -50,13 +54,15 @@ pub struct Permit(Option<usize>);
 impl Permit {
     /// Notes whether a transaction uses the connection; returns whether another session waits for one.
     pub fn set_idle(&self, idle: bool) -> bool {
-        self.0.is_some_and(|at| BOOK.exclusive().0.set_idle(at, idle))
+        let at = self.0.filter(|_| !HAS_LEFT.load(Ordering::Relaxed));
+        at.is_some_and(|at| BOOK.exclusive().0.set_idle(at, idle))
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(at) = self.0.take() {
+        // What is left when the process ends is dropped after its place among the backends is gone.
+        if let Some(at) = self.0.take().filter(|_| !HAS_LEFT.load(Ordering::Relaxed)) {
             let next = BOOK.exclusive().0.release(at);
             wake(next);
         }
@@ -97,6 +103,7 @@ pub fn acquire(server: &Server, of_server: Option<u32>) -> Result<Permit> {
     }
     if !LEAVES_AT_EXIT.replace(true) {
         process::at_exit(|| {
+            HAS_LEFT.store(true, Ordering::Relaxed);
             let woken = BOOK.exclusive().0.forget(process::id());
             wake(woken);
         });

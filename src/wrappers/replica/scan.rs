@@ -9,6 +9,7 @@ use super::stream::{Request, Stats, Stream};
 use crate::pg::datum;
 use crate::pg::error::{Error, Result};
 use crate::pg::executor::{self, Params, ScanNode};
+use crate::pg::types;
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::{self, Datum, Oid};
 use std::cell::RefCell;
@@ -147,7 +148,10 @@ impl Scan {
         if dates.starts_with("ISO") && intervals == "postgres" {
             return Ok(None);
         }
-        if let Some(column) = self.plan.fetched.iter().find(|column| column.text) {
+        // Its abbreviations of time zones need not mean the same here.
+        let risky =
+            |column: &&Fetched| column.text && types::may_hold_instant(Oid::from(column.of));
+        if let Some(column) = self.plan.fetched.iter().find(risky) {
             return Err(Error::new(
                 Code::ERRCODE_FEATURE_NOT_SUPPORTED,
                 format!(
@@ -184,7 +188,8 @@ impl Scan {
             .sql
             .fill(|index| values.get(index).cloned().unwrap_or_else(|| "NULL".to_owned()));
         let styles = self.styles()?;
-        let in_turns = self.plan.interleaved || executor::is_read_in_pieces();
+        // Giving a portal up in the middle must not have to wait for the source, as giving a COPY up has.
+        let in_pieces = executor::is_read_in_pieces() || self.plan.interleaved && self.plan.large;
         let stream = Stream::open(
             &connection,
             Request {
@@ -195,7 +200,7 @@ impl Scan {
                 width: self.rows.fetched(),
                 row_size: self.plan.row_size.max(1) as usize,
                 // A cursor would outlast the styles.
-                piecewise: self.plan.large && in_turns && styles.is_none(),
+                piecewise: in_pieces && styles.is_none(),
                 styles,
             },
         )?;
