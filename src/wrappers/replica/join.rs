@@ -21,10 +21,6 @@ pub fn add_paths<'p>(
     kind: JoinType::Type,
     clauses: Vec<Clause<'p>>,
 ) {
-    // A relation is joined in several ways with the same result: once is enough.
-    if remote::of(join).is_some() {
-        return;
-    }
     let (Some(left), Some(right)) = (remote::of(outer), remote::of(inner)) else { return };
     let joined = match joined(planner, join, outer, inner, kind, clauses) {
         Ok(joined) => joined,
@@ -34,6 +30,10 @@ pub fn add_paths<'p>(
             return;
         }
     };
+    // A relation is joined in several ways with the same result; its source will choose the cheapest.
+    if remote::of(join).is_some_and(|before| joined.work >= before.work) {
+        return;
+    }
     join.set_state(planner, Kept::Remote(Box::new(joined)));
     let Some(joined) = remote::of(join) else { return };
     let plain = whole_cost(planner, join, joined, join.rows());

@@ -224,7 +224,7 @@ pub struct ServerOptions {
     pub extensions: Vec<String>,
     /// Planner cost of starting a scan; 100 unless set.
     pub startup_cost: f64,
-    /// Planner cost of moving one row; 0.01 unless set.
+    /// Planner cost of moving one row; 0.05 unless set.
     pub tuple_cost: f64,
 }
 
@@ -237,7 +237,7 @@ impl ServerOptions {
             max_connections: None,
             extensions: Vec::new(),
             startup_cost: 100.0,
-            tuple_cost: 0.01,
+            tuple_cost: 0.05,
         };
         for option in options {
             match option.name.as_str() {
@@ -249,7 +249,7 @@ impl ServerOptions {
                 "extensions" => out.extensions = names(&option.value),
                 "max_connections" => out.max_connections = option.value.parse().ok(),
                 "fdw_startup_cost" => out.startup_cost = option.value.parse().unwrap_or(100.0),
-                "fdw_tuple_cost" => out.tuple_cost = option.value.parse().unwrap_or(0.01),
+                "fdw_tuple_cost" => out.tuple_cost = option.value.parse().unwrap_or(0.05),
                 _ => out.keywords.push((option.name.clone(), option.value.clone())),
             }
         }

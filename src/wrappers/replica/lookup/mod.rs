@@ -59,6 +59,10 @@ fn is_ours(rel: Rel<'_>) -> bool {
 /// Offers the join; `None` if it cannot be done so.
 fn offer(joining: &Joining<'_>) -> Option<()> {
     let planner = joining.planner;
+    // What the source can join by itself it should.
+    if is_ours(joining.join) && remote::of(joining.join).is_some() {
+        return None;
+    }
     if joining.is_lateral() || joining.is_gated() || planner.rechecks_rows() {
         return None;
     }
