@@ -90,14 +90,23 @@ impl<const S: usize, const W: usize> Pool<S, W> {
     }
 
     /// Asks for a connection of which there may be `bound` (0 for any number); `ticket` is that of an
-    /// earlier answer, or 0.
+    /// earlier answer, or 0. What the last to come says of the bound holds for all who wait: they may
+    /// not have heard of a change.
     pub fn ask(&mut self, key: Key, member: Member, bound: u32, ticket: u64) -> Answer {
+        let mut bound = bound;
+        for waiter in self.waiters.iter_mut().filter(|w| w.ticket != 0 && w.key == key) {
+            if ticket == 0 {
+                waiter.bound = bound;
+            } else if waiter.ticket == ticket {
+                bound = waiter.bound;
+            }
+        }
         let before = self
             .waiting()
             .any(|waiter| waiter.key == key && (ticket == 0 || waiter.ticket < ticket));
         let count = self.of(key).count() as u32;
         let free = self.slots.iter().position(|slot| !slot.taken);
-        let room = bound == 0 || count < bound && !before;
+        let room = (bound == 0 || count < bound) && !before;
         if let (true, Some(at)) = (room, free) {
             self.slots[at] = Slot { key, member, taken: true, idle: false };
             self.leave(ticket);
@@ -162,8 +171,8 @@ impl<const S: usize, const W: usize> Pool<S, W> {
         woken
     }
 
-    /// Whether the waiting session with this ticket has to give way, because it is the last to come of
-    /// sessions that wait for nothing but each other.
+    /// Whether the waiting session with this ticket has to give way: it is the last to come of sessions
+    /// that wait for nothing but each other, and has what another of them waits for.
     pub fn is_stuck(&self, ticket: u64) -> bool {
         let mut stuck: Vec<&Waiter> = self.waiting().collect();
         loop {
@@ -176,13 +185,23 @@ impl<const S: usize, const W: usize> Pool<S, W> {
                     count += 1;
                     moves |= slot.idle || !pids.contains(&slot.member.pid);
                 }
-                !moves && count >= waiter.bound
+                !moves && waiter.bound != 0 && count >= waiter.bound
             });
             if stuck.len() == before {
                 break;
             }
         }
-        stuck.iter().map(|waiter| waiter.ticket).max() == Some(ticket)
+        let holds = |waiter: &&&Waiter| {
+            stuck
+                .iter()
+                .any(|other| self.of(other.key).any(|slot| slot.member.pid == waiter.member.pid))
+        };
+        stuck.iter().filter(holds).map(|waiter| waiter.ticket).max() == Some(ticket)
+    }
+
+    /// The sessions whose transactions use a connection to a server.
+    pub fn users(&self, key: Key) -> Vec<Member> {
+        self.of(key).filter(|slot| !slot.idle).map(|slot| slot.member).collect()
     }
 
     /// How a server is used.
@@ -274,6 +293,28 @@ mod tests {
         pool.set_idle(one, true);
         assert!(!pool.is_stuck(second));
         assert_eq!(pool.idle_holders(key(1)), vec![member(1)]);
+    }
+
+    #[test]
+    fn who_stands_behind_a_deadlock_is_left_alone() {
+        let mut pool = Small::default();
+        granted(pool.ask(key(1), member(1), 1, 0));
+        granted(pool.ask(key(2), member(2), 1, 0));
+        let first = ticket(pool.ask(key(2), member(1), 1, 0));
+        let second = ticket(pool.ask(key(1), member(2), 1, 0));
+        let behind = ticket(pool.ask(key(1), member(3), 1, 0));
+        assert!(!pool.is_stuck(behind) && !pool.is_stuck(first) && pool.is_stuck(second));
+    }
+
+    #[test]
+    fn a_bound_that_was_raised_serves_who_waits() {
+        let mut pool = Small::default();
+        granted(pool.ask(key(1), member(1), 1, 0));
+        let two = ticket(pool.ask(key(1), member(2), 1, 0));
+        let three = ticket(pool.ask(key(1), member(3), 3, 0));
+        assert_eq!(pool.next(key(1)), Some(member(2)));
+        granted(pool.ask(key(1), member(2), 1, two));
+        granted(pool.ask(key(1), member(3), 3, three));
     }
 
     #[test]

@@ -59,6 +59,17 @@ pub fn deadlock_timeout() -> Duration {
     Duration::from_millis(unsafe { pg_sys::DeadlockTimeout }.max(1) as u64)
 }
 
+/// Whether the backend `waiting` waits, through any number of others, for a lock of the backend `holder`.
+pub fn waits_for_lock_of(waiting: i32, holder: i32) -> bool {
+    let found = pgrx::Spi::get_one_with_args::<bool>(
+        "WITH RECURSIVE w(pid) AS (SELECT pg_catalog.unnest(pg_catalog.pg_blocking_pids($1)) \
+         UNION SELECT b FROM w CROSS JOIN LATERAL pg_catalog.unnest(pg_catalog.pg_blocking_pids(w.pid)) b) \
+         SELECT EXISTS (SELECT FROM w WHERE w.pid OPERATOR(pg_catalog.=) $2)",
+        &[waiting.into(), holder.into()],
+    );
+    matches!(found, Ok(Some(true)))
+}
+
 /// Runs `f` when the process ends.
 pub fn at_exit(f: fn()) {
     // SAFETY: a static function that gets its own pointer back.

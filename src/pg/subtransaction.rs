@@ -55,3 +55,9 @@ fn is_interrupt(code: PgSqlErrorCode) -> bool {
             | PgSqlErrorCode::ERRCODE_IDLE_IN_TRANSACTION_SESSION_TIMEOUT
     )
 }
+
+/// The number of the current subtransaction; numbers grow.
+pub fn current() -> u32 {
+    // SAFETY: a plain question.
+    unsafe { pg_sys::GetCurrentSubTransactionId() }
+}

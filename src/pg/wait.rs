@@ -70,6 +70,14 @@ pub fn socket(fd: c_int, what: For, deadline: Option<Instant>) -> bool {
     }
 }
 
+/// Waits until there is input on a socket or the time has passed, uninterruptibly: for short times.
+pub fn readable_within(fd: c_int, time: Duration) -> bool {
+    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let millis = time.as_millis().clamp(0, 1000) as c_int;
+    // SAFETY: one valid descriptor.
+    unsafe { libc::poll(&mut poll, 1, millis) > 0 }
+}
+
 /// Sleeps, interruptibly.
 pub fn sleep(time: Duration) {
     let deadline = Instant::now() + time;

@@ -94,6 +94,7 @@ pub unsafe fn sample(
             piecewise: false,
             styles: None,
         },
+        false,
     )?;
     let mut stream = stream.borrow_mut();
     let mut values = vec![pg_sys::Datum::from(0); width];

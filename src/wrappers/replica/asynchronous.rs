@@ -2,7 +2,8 @@
 //!
 //! Postgres asks every part for a row without waiting; parts that have none yet say which socket will
 //! bring it. Parts on one server share its connection, so only one of them has the wire: the others
-//! wait for their turn, and take it when the one before has ended.
+//! wait for their turn, and take it when the one before has ended, or when nobody asks that one any
+//! more: what is left of it goes to its spool then.
 
 use super::scan::Scan;
 use crate::pg::error::{Error, Result};
@@ -27,7 +28,7 @@ pub fn request(request: AsyncRequest<'_>) -> Result<()> {
 
 /// ForeignAsyncConfigureWait: what to wait for, if there is anything to wait for.
 pub fn configure_wait(request: AsyncRequest<'_>) -> Result<()> {
-    if scan(request)?.waits_for_turn()? {
+    if scan(request)?.waits_for_turn()? && !scan(request)?.turn_will_not_come()? {
         return Ok(());
     }
     loop {

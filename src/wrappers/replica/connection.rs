@@ -10,22 +10,30 @@
 //! - Nothing waits without the latch; the callbacks that end a transaction wait for nothing but the
 //!   sending of a cancel, and for that at most [`CANCEL_PATIENCE`].
 
-use super::session::{CANCEL_PATIENCE, Exchange, Failure, Session, is_conflict, remote_error};
+use super::session::{
+    CANCEL_PATIENCE, Exchange, Failure, STOP_PATIENCE, Session, is_conflict, remote_error, settled,
+};
 use super::stream::Stream;
 use crate::pg::catalog::{Mapping, Server};
 use crate::pg::datum;
 use crate::pg::error::{Error, Result};
-use crate::pg::libpq::{Canceller, ErrorField, QueryResult, Status};
+use crate::pg::libpq::{CancelRequest, Canceller, ErrorField, QueryResult, Status};
+use crate::pg::subtransaction;
 use crate::pg::wait;
 use pgrx::PgSqlErrorCode as Code;
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::rc::Weak;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use warehouse_core::quote;
 
 /// How often a read that a standby cancelled for recovery is tried again.
 pub const RECOVERY_RETRIES: u32 = 4;
+
+/// How long to wait for a source to answer a cancel before it is asked again.
+const ANSWER_PATIENCE: Duration = Duration::from_millis(25);
+/// How long a read that is given up may take to end by itself before it is cancelled.
+const GRACE: Duration = Duration::from_millis(10);
 
 /// A connection, live or not.
 pub struct Connection {
@@ -52,12 +60,72 @@ pub struct Connection {
     owner: RefCell<Weak<RefCell<Stream>>>,
     /// The savepoint of the read whose answer is not at its end.
     wire: Cell<Option<u64>>,
+    /// A read that has been sent and whose rows have not begun to come.
+    starting: RefCell<Option<Start>>,
+    /// The subtransaction in which the read on the wire was begun.
+    level: Cell<u32>,
+    /// A cancel that may still be on its way.
+    cancelling: RefCell<Option<CancelRequest>>,
     /// A batch was interrupted before its preamble was known to stand.
     unsure: Cell<bool>,
     /// Cursors that are done with and still open at the source.
     cursors_to_close: RefCell<Vec<u64>>,
     /// Probes that hold in this transaction: their tables are locked at the source.
     verified: RefCell<HashSet<String>>,
+}
+
+/// A read that has been sent and whose answer has not been read up to its rows.
+pub struct Start {
+    /// Its savepoint.
+    pub savepoint: u64,
+    /// How many results come before those of its body.
+    count: usize,
+    timezone: String,
+    /// The first savepoint that is gone.
+    dead: Option<u64>,
+    seen: usize,
+    failure: Option<Failure>,
+    /// It was the first on a connection that had been idle: if that broke, a new one will do.
+    renewable: bool,
+}
+
+impl std::fmt::Debug for Start {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Start").field("savepoint", &self.savepoint).finish_non_exhaustive()
+    }
+}
+
+/// A stream that has the wire and that an Append reads among others.
+#[derive(Debug, Clone, Copy)]
+pub struct Owner {
+    /// Which Append.
+    pub asker: usize,
+    /// It waits for the stream's next row.
+    pub pending: bool,
+    /// Rows that the stream has given so far.
+    pub rows: u64,
+}
+
+/// What became of a read that was sent.
+#[derive(Debug)]
+pub enum Resumed {
+    /// Its rows come, or it has ended; its savepoint.
+    Begun(u64),
+    /// Nothing yet.
+    Waiting,
+    /// It has to be begun again.
+    Again,
+}
+
+/// How long to wait for a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Until it comes.
+    Forever,
+    /// Until then.
+    Until(Instant),
+    /// Not at all.
+    Never,
 }
 
 impl std::fmt::Debug for Connection {
@@ -85,6 +153,9 @@ impl Connection {
             rollback_to: Cell::new(None),
             owner: RefCell::new(Weak::new()),
             wire: Cell::new(None),
+            starting: RefCell::new(None),
+            level: Cell::new(0),
+            cancelling: RefCell::new(None),
             unsure: Cell::new(false),
             cursors_to_close: RefCell::new(Vec::new()),
             verified: RefCell::new(HashSet::new()),
@@ -165,6 +236,144 @@ impl Connection {
         body: &dyn Fn(u64, &Session) -> String,
         receive: &mut impl FnMut(&mut Session, QueryResult) -> Result<bool>,
     ) -> Exchange<u64> {
+        let mut start = self.send(body)?;
+        self.receive(&mut start, Wait::Forever, receive)?;
+        Ok(start.savepoint)
+    }
+
+    /// Sends `body(savepoint)` as a new read, as [`Connection::begin_read`] does, and returns without
+    /// waiting for an answer: [`Connection::resume`] reads it. `None` if `begin_read` has to be tried.
+    pub fn send_read(&self, body: &dyn Fn(u64, &Session) -> String) -> Result<Option<u64>> {
+        self.free_wire()?;
+        if self.lost.get() {
+            return Err(self.lost_error("the connection broke earlier in this transaction"));
+        }
+        let reused = self.is_open();
+        self.ensure_session()?;
+        let renewable = reused && !self.in_transaction.get();
+        match self.send(body) {
+            Ok(start) => {
+                let savepoint = start.savepoint;
+                *self.starting.borrow_mut() = Some(Start { renewable, ..start });
+                Ok(Some(savepoint))
+            }
+            Err(Failure::Broken(_)) if renewable => {
+                self.close();
+                Ok(None)
+            }
+            Err(failure) => Err(self.failed(failure)),
+        }
+    }
+
+    /// Reads the answer to [`Connection::send_read`] up to its rows. What failed in a way that a new
+    /// `begin_read` may mend is [`Resumed::Again`].
+    pub fn resume(
+        &self,
+        wait: Wait,
+        receive: &mut impl FnMut(&mut Session, QueryResult) -> Result<bool>,
+    ) -> Result<Resumed> {
+        let Some(mut start) = self.starting.borrow_mut().take() else {
+            return Err(self.lost_error("the read was given up when another one failed"));
+        };
+        match self.receive(&mut start, wait, receive) {
+            Ok(true) => Ok(Resumed::Begun(start.savepoint)),
+            Ok(false) => {
+                *self.starting.borrow_mut() = Some(start);
+                Ok(Resumed::Waiting)
+            }
+            Err(failure) => {
+                *self.owner.borrow_mut() = Weak::new();
+                self.renew(&start, failure).map(|()| Resumed::Again)
+            }
+        }
+    }
+
+    /// Whether a read that failed like this is to be begun anew; what has to be told otherwise.
+    fn renew(&self, start: &Start, failure: Failure) -> Result<()> {
+        match failure {
+            Failure::Broken(_) if start.renewable => self.close(),
+            Failure::Remote(error) if self.may_start_over(&error, 0) => self.start_over(0),
+            Failure::Conflict(error) => {
+                self.lose();
+                if !self.may_start_over(&error, 0) {
+                    return Err(error);
+                }
+                self.start_over(0);
+            }
+            failure => return Err(self.failed(failure)),
+        }
+        Ok(())
+    }
+
+    /// Gives up a read whose answer has not begun to come. The source may have had no occasion yet to
+    /// say that the statements before it are done.
+    fn abandon(&self, mut start: Start) {
+        // A short read ends by itself sooner than a cancel arrives.
+        let grace = Instant::now() + GRACE;
+        loop {
+            match self.receive(&mut start, Wait::Never, &mut |_, result| {
+                Ok(result.status() == Status::CopyOut)
+            }) {
+                Ok(true) => return self.stop_read(),
+                Ok(false) => {}
+                Err(Failure::Broken(_) | Failure::Conflict(_)) => return self.lose(),
+                Err(_) => return self.release_wire(),
+            }
+            let socket = self.session.borrow().as_ref().and_then(|session| session.conn.socket());
+            let left = grace.saturating_duration_since(Instant::now());
+            if left.is_zero() || !socket.is_some_and(|fd| wait::readable_within(fd, left)) {
+                break;
+            }
+        }
+        let patience = Instant::now() + STOP_PATIENCE;
+        self.cancel_running();
+        let given_up = |_: &mut Session, _| Err(Error::bug("a read was given up"));
+        match self.receive(&mut start, Wait::Until(patience), &mut { given_up }) {
+            Err(Failure::Broken(_) | Failure::Conflict(_)) => self.lose(),
+            _ if !self.cancel_is_over(patience) => self.lose(),
+            _ => self.release_wire(),
+        }
+    }
+
+    /// Cancels what runs there. A source that had not begun to run it when the request came overlooks
+    /// it, so one that does not answer is asked again, three times in all.
+    fn cancel_running(&self) {
+        let canceller = self.canceller.borrow();
+        let Some(canceller) = canceller.as_ref() else { return };
+        let socket = match self.session.try_borrow() {
+            Ok(session) => session.as_ref().and_then(|session| session.conn.socket()),
+            Err(_) => None,
+        };
+        for _ in 0..3 {
+            let Some(request) = canceller.begin() else { return };
+            let taken = request.is_over(CANCEL_PATIENCE);
+            if !taken {
+                *self.cancelling.borrow_mut() = Some(request);
+                return;
+            }
+            if socket.is_none_or(|fd| wait::readable_within(fd, ANSWER_PATIENCE)) {
+                return;
+            }
+        }
+    }
+
+    /// Waits until no cancel is on its way any more: it could hit what runs next.
+    fn cancel_is_over(&self, patience: Instant) -> bool {
+        let request = self.cancelling.borrow_mut().take();
+        request.is_none_or(|request| settled(&request, patience))
+    }
+
+    /// A subtransaction has failed: what was begun in it need not run on. Never raises.
+    pub fn on_subtransaction_abort(&self, subtransaction: u32) {
+        if self.wire.get().is_some()
+            && self.level.get() >= subtransaction
+            && self.cancelling.borrow().is_none()
+        {
+            self.cancel_running();
+        }
+    }
+
+    fn send(&self, body: &dyn Fn(u64, &Session) -> String) -> Exchange<Start> {
         let savepoint = self.next_savepoint.get();
         self.next_savepoint.set(savepoint + 1);
         let mut guard = self.session.borrow_mut();
@@ -180,36 +389,67 @@ impl Connection {
         }
         self.wire.set(Some(savepoint));
         self.unsure.set(true);
+        self.level.set(subtransaction::current());
         session.send(&preamble, None)?;
-        let mut seen = 0;
-        let mut failure = None;
-        while let Some(result) = session.next_result_after(failure.as_ref())? {
+        Ok(Start { savepoint, count, timezone, dead, seen: 0, failure: None, renewable: false })
+    }
+
+    /// Hands the results of a read to `receive` until that has seen enough, or they end; `false` if
+    /// there are no more yet.
+    pub fn receive(
+        &self,
+        start: &mut Start,
+        wait: Wait,
+        receive: &mut impl FnMut(&mut Session, QueryResult) -> Result<bool>,
+    ) -> Exchange<bool> {
+        let mut guard = self.session.borrow_mut();
+        let Some(session) = guard.as_mut() else {
+            return Err(Failure::Broken("the connection is closed".to_owned()));
+        };
+        loop {
+            if wait == Wait::Never && session.conn.is_busy() {
+                if !session.conn.consume_input() {
+                    return Err(Failure::Broken(session.conn.message()));
+                }
+                if session.conn.is_busy() {
+                    return Ok(false);
+                }
+            }
+            let deadline = match wait {
+                Wait::Until(deadline) => Some(deadline),
+                _ => None,
+            };
+            let next = session.next_result(deadline);
+            let Some(result) = next.map_err(|failure| failure.after(start.failure.as_ref()))?
+            else {
+                break;
+            };
             match result.status() {
                 Status::Error => {
                     if is_shutdown(&result) {
                         return Err(Failure::Broken(message_of(&result, session)));
                     }
-                    failure.get_or_insert_with(|| {
+                    start.failure.get_or_insert_with(|| {
                         Failure::Remote(remote_error(&self.server.name, &result))
                     });
                 }
-                _ if failure.is_some() => {}
-                Status::Command if seen < count => {
-                    seen += 1;
-                    if seen == count {
+                _ if start.failure.is_some() => {}
+                Status::Command if start.seen < start.count => {
+                    start.seen += 1;
+                    if start.seen == start.count {
                         // The preamble is through: its effects stand.
                         self.unsure.set(false);
                         self.rollback_to.set(None);
-                        self.timezone.replace(timezone.clone());
-                        self.forget_savepoints_from(dead);
-                        self.savepoints.borrow_mut().push((savepoint, true));
+                        self.timezone.replace(start.timezone.clone());
+                        self.forget_savepoints_from(start.dead);
+                        self.savepoints.borrow_mut().push((start.savepoint, true));
                     }
                 }
                 _ => match receive(session, result) {
                     Ok(false) => {}
-                    Ok(true) => return Ok(savepoint),
+                    Ok(true) => return Ok(true),
                     Err(error) => {
-                        failure = Some(Failure::Ours(error));
+                        start.failure = Some(Failure::Ours(error));
                         // What still runs of the batch is of no use.
                         if !session.stop_running() {
                             return Err(Failure::Broken("the server does not answer".to_owned()));
@@ -222,13 +462,13 @@ impl Connection {
         drop(guard);
         self.wire.set(None);
         self.unsure.set(false);
-        match failure {
+        match start.failure.take() {
             None => {
-                self.mark_dead(savepoint);
-                Ok(savepoint)
+                self.mark_dead(start.savepoint);
+                Ok(true)
             }
-            Some(failure) if seen == count => {
-                self.fail_read(savepoint);
+            Some(failure) if start.seen == start.count => {
+                self.fail_read(start.savepoint);
                 Err(failure)
             }
             // The preamble itself failed: nothing of this connection can be relied on.
@@ -426,10 +666,12 @@ impl Connection {
 
     // -- the wire ----------------------------------------------------------------------------------
 
-    /// Which Append reads the stream that has the wire, if one reads it among others.
-    pub fn asker(&self) -> Option<usize> {
+    /// The stream that has the wire, if an Append reads it among others.
+    pub fn asked_owner(&self) -> Option<Owner> {
         let owner = self.owner.borrow().upgrade()?;
-        owner.try_borrow().ok().and_then(|stream| stream.asker())
+        let stream = owner.try_borrow().ok()?;
+        let (pending, rows) = (stream.pending, stream.stats.rows);
+        stream.asker().map(|asker| Owner { asker, pending, rows })
     }
 
     /// Makes `stream` the owner of the wire.
@@ -469,12 +711,16 @@ impl Connection {
     /// connection, and with it the transaction its snapshot.
     pub fn stop_read(&self) {
         let Some(savepoint) = self.wire.get() else { return };
+        let starting = self.starting.borrow_mut().take();
+        if let Some(start) = starting {
+            return self.abandon(start);
+        }
         let stopped = !self.unsure.get()
             && match self.session.borrow().as_ref() {
                 Some(session) => session.stop_running() && !session.conn.is_bad(),
                 None => false,
             };
-        if stopped {
+        if stopped && self.cancel_is_over(Instant::now() + STOP_PATIENCE) {
             self.release_wire();
             self.fail_read(savepoint);
         } else {
@@ -541,6 +787,8 @@ impl Connection {
 
     fn forget_transaction(&self) {
         self.release_wire();
+        self.starting.take();
+        self.cancelling.take();
         self.in_transaction.set(false);
         self.rollback_to.set(None);
         self.savepoints.borrow_mut().clear();
@@ -560,13 +808,14 @@ impl Connection {
     /// Ends the transaction there without waiting for the answer: the next use reads it.
     fn end_transaction(&self, command: &str) {
         let mut keep = false;
+        let mut running = false;
         match self.session.try_borrow_mut() {
             Ok(mut guard) => {
                 if let Some(session) = guard.as_mut() {
                     if !self.in_transaction.get() {
                         keep = true;
                     } else if self.wire.get().is_some() || session.conn.is_busy() {
-                        session.conn.cancel(CANCEL_PATIENCE);
+                        running = true;
                     } else {
                         keep = session.conn.send_query(command) && session.conn.flush().is_some();
                         session.pending = keep;
@@ -579,6 +828,9 @@ impl Connection {
                 }
             }
         }
+        if running {
+            self.cancel_running();
+        }
         if !keep {
             self.close();
             return;
@@ -590,7 +842,7 @@ impl Connection {
     }
 
     /// Whether another session waits for a connection like this, which nothing uses any more.
-    fn is_wanted(&self) -> bool {
+    pub fn is_wanted(&self) -> bool {
         let session = self.session.try_borrow();
         session.is_ok_and(|session| session.as_ref().is_some_and(|s| s.permit.set_idle(true)))
     }

@@ -140,7 +140,8 @@ fn check_value(option: &RawOption, owner: Owner) -> Result<()> {
         }
         "max_connections" => match option.value.parse::<u32>() {
             Ok(1..=4096) => Ok(()),
-            _ => Err(invalid("a number from 1 to 4096 is needed")),
+            _ => Err(invalid("a number from 1 to 4096 is needed")
+                .hint("Without the option, warehouse.max_connections_per_server says how many.")),
         },
         "connect_timeout" => match option.value.parse::<u32>() {
             Ok(1..=3600) => Ok(()),

@@ -137,8 +137,15 @@ pub fn acquire(server: &Server, of_server: Option<u32>) -> Result<Permit> {
                 )
                 .hint("SELECT * FROM warehouse.replica_usage() shows which servers are asked for most."));
             }
-            Answer::Wait(number) => ticket.0 = number,
+            Answer::Wait(number) if ticket.0 == 0 => {
+                ticket.0 = number;
+                // The bound may have been raised since those before came.
+                let next = BOOK.share().0.next(key);
+                wake(next);
+            }
+            Answer::Wait(_) => {}
         }
+        registry::give_back_wanted();
         // Our own unused connections to the server, of another user mapping.
         if holders.iter().any(|holder| holder.pid == me.pid) && registry::give_back(server.oid) > 0
         {
@@ -147,11 +154,19 @@ pub fn acquire(server: &Server, of_server: Option<u32>) -> Result<Permit> {
         for holder in holders {
             process::nudge(holder.pid, holder.backend);
         }
-        if since.elapsed() >= process::deadlock_timeout() && BOOK.share().0.is_stuck(ticket.0) {
+        if since.elapsed() >= process::deadlock_timeout()
+            && (BOOK.share().0.is_stuck(ticket.0) || holder_waits_for_us(key))
+        {
             return Err(stuck(server, bound));
         }
         wait::sleep_until_woken(LOOK_AGAIN);
     }
+}
+
+/// Whether one who has a connection waits for a lock that we have.
+fn holder_waits_for_us(key: Key) -> bool {
+    let users = BOOK.share().0.users(key);
+    users.iter().any(|user| process::waits_for_lock_of(user.pid, process::id()))
 }
 
 fn stuck(server: &Server, bound: u32) -> Error {

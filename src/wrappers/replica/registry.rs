@@ -67,6 +67,15 @@ pub fn disconnect(server: Option<Oid>) -> usize {
     closed
 }
 
+/// Closes the connections that no transaction uses and another session waits for.
+pub fn give_back_wanted() {
+    for connection in all() {
+        if connection.is_open() && !connection.in_transaction() && connection.is_wanted() {
+            connection.close();
+        }
+    }
+}
+
 /// Closes the connections to a server that no transaction uses; says how many.
 pub fn give_back(server: Oid) -> usize {
     disconnect(Some(server))

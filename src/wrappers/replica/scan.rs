@@ -1,6 +1,6 @@
 //! The execution of a scan.
 
-use super::connection::Connection;
+use super::connection::{Connection, Owner};
 use super::decode::{Column, Decoder, Travel};
 use super::lookup::{self, Batch};
 use super::private::{Constant, Fetched, Gate, ScanPlan};
@@ -83,6 +83,8 @@ pub struct Scan {
     finished: bool,
     /// The Append that asks for rows without waiting for them.
     asker: Option<usize>,
+    /// The rows of the part before it, when that was last found to be not asked for more.
+    behind: Option<u64>,
     stats: Stats,
 }
 
@@ -101,6 +103,7 @@ impl Scan {
             stream: None,
             finished: false,
             asker: None,
+            behind: None,
             stats: Stats::default(),
             plan,
         })
@@ -122,7 +125,8 @@ impl Scan {
             },
         };
         let mut stream = stream.borrow_mut();
-        if self.asker.is_some() && !stream.is_ready()? {
+        stream.pending = self.asker.is_some() && !stream.is_ready()?;
+        if stream.pending {
             // No row now; the Append comes again when there is input.
             return Ok(node.empty_slot());
         }
@@ -203,6 +207,7 @@ impl Scan {
                 piecewise: in_pieces && styles.is_none(),
                 styles,
             },
+            self.asker.is_some(),
         )?;
         if let Some(asker) = self.asker {
             stream.borrow_mut().set_asker(asker);
@@ -228,11 +233,30 @@ impl Scan {
 
     /// Whether the wire is taken by another part of the same Append: this part waits for its turn.
     pub fn waits_for_turn(&mut self) -> Result<bool> {
-        if self.stream.is_some() || self.finished {
-            return Ok(false);
-        }
-        let asker = self.asker;
-        Ok(asker.is_some() && self.connect()?.asker() == asker)
+        Ok(self.predecessor()?.is_some())
+    }
+
+    /// Whether it need not wait for its turn any longer: the part that has the wire is not asked for
+    /// rows. So it is when the Append starts anew, which waits for the answers of all parts first.
+    ///
+    /// To be asked once for every wait of the Append: a part that has just answered will be asked for
+    /// its next row before the next wait.
+    pub fn turn_will_not_come(&mut self) -> Result<bool> {
+        let answered = match self.predecessor()? {
+            Some(Owner { pending: false, rows, .. }) => Some(rows),
+            _ => None,
+        };
+        let before = std::mem::replace(&mut self.behind, answered);
+        Ok(answered.is_some() && answered == before)
+    }
+
+    /// The part of the same Append that has the wire, if one has.
+    fn predecessor(&mut self) -> Result<Option<Owner>> {
+        let Some(asker) = self.asker.filter(|_| self.stream.is_none() && !self.finished) else {
+            return Ok(None);
+        };
+        let owner = self.connect()?.asked_owner();
+        Ok(owner.filter(|owner| owner.asker == asker))
     }
 
     /// Whether there will be no more rows.

@@ -19,7 +19,7 @@ use warehouse_core::quote;
 /// How long a cancel request may hold the backend.
 pub const CANCEL_PATIENCE: Duration = Duration::from_millis(80);
 /// How long a source may take to obey a cancel before the connection is given up.
-const STOP_PATIENCE: Duration = Duration::from_secs(10);
+pub const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A live link to the source and what was learned about it.
 pub struct Session {
@@ -63,7 +63,7 @@ pub enum Failure {
 
 impl Failure {
     /// What a broken connection means after an error that came before it.
-    fn after(self, error: Option<&Failure>) -> Failure {
+    pub fn after(self, error: Option<&Failure>) -> Failure {
         match (&self, error) {
             (Failure::Broken(_), Some(Failure::Remote(error))) if is_conflict(error) => {
                 Failure::Conflict(error.clone())
@@ -273,7 +273,7 @@ impl Session {
 }
 
 /// Waits until a cancel is no longer on its way: it could hit what runs next.
-fn settled(request: &CancelRequest, patience: Instant) -> bool {
+pub fn settled(request: &CancelRequest, patience: Instant) -> bool {
     while !request.is_over(Duration::from_millis(20)) {
         wait::check_interrupts();
         if Instant::now() >= patience {

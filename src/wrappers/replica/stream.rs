@@ -4,7 +4,7 @@
 //! until its end, or as a binary cursor where several reads take turns. If something else needs the
 //! wire while a COPY is under way, the rest of it goes to a [`Spool`].
 
-use super::connection::Connection;
+use super::connection::{Connection, Resumed, Wait};
 use super::probe::{Mismatch, Probe, TYPES_SQL};
 use super::session::{Failure, Session, remote_error};
 use crate::pg::error::{Error, Result};
@@ -55,11 +55,116 @@ pub struct Stats {
 
 #[derive(Debug)]
 enum State {
+    /// It has been sent.
+    Starting(Box<Opening>),
     Copy,
     /// Everything left is in the spool; the error that ended it, if one did.
     Spooled(Spool, Option<Error>),
     Cursor(Cursor),
     End,
+}
+
+/// What has been seen of an answer before its rows.
+#[derive(Debug)]
+struct Opening {
+    verify: bool,
+    probed: bool,
+    types_asked: bool,
+    unknown: bool,
+    copying: bool,
+    batch: Option<QueryResult>,
+}
+
+impl Opening {
+    fn new(request: &Request, connection: &Connection) -> Opening {
+        let verify = !connection.is_verified(&request.probe.sql);
+        Opening {
+            verify,
+            probed: !verify,
+            types_asked: false,
+            unknown: false,
+            copying: false,
+            batch: None,
+        }
+    }
+
+    /// Takes a result; `true` when the rows begin.
+    fn receive(
+        &mut self,
+        request: &Request,
+        connection: &Connection,
+        session: &mut Session,
+        result: QueryResult,
+    ) -> Result<bool> {
+        let probe = &request.probe;
+        match result.status() {
+            Status::CopyOut => {
+                self.copying = true;
+                check_collation(session, request, connection)?;
+                return Ok(true);
+            }
+            Status::Rows if !self.probed && probe.learn_types(session, &result) => {
+                self.types_asked = true;
+            }
+            Status::Rows if !self.probed => {
+                check_collation(session, request, connection)?;
+                let server = &connection.server.name;
+                probe.check(server, session, &result, self.types_asked).map_err(|mismatch| {
+                    match mismatch {
+                        Mismatch::Other(error) => error,
+                        Mismatch::UnknownType => {
+                            self.unknown = true;
+                            session.types.clear();
+                            Error::bug("a type was not known")
+                        }
+                    }
+                })?;
+                connection.set_verified(&probe.sql);
+                self.probed = true;
+            }
+            Status::Rows => self.batch = Some(result),
+            _ => {}
+        }
+        Ok(false)
+    }
+}
+
+/// Rows of the first batch of a cursor.
+fn first_batch(request: &Request) -> usize {
+    (BATCH_BYTES / request.row_size.max(1)).clamp(1, FIRST_BATCH_ROWS)
+}
+
+/// The statements of a read, with the check of its columns if they have to be verified.
+fn opening_sql(request: &Request, session: &Session, savepoint: u64, verify: bool) -> String {
+    let mut sql = String::with_capacity(request.sql.len() + 200);
+    if verify {
+        if request.probe.needs_types() && session.types.is_empty() {
+            sql.push_str(TYPES_SQL);
+            sql.push_str("; ");
+        }
+        sql.push_str(&request.probe.sql);
+        sql.push_str("; ");
+    }
+    if let Some((dates, intervals)) = &request.styles {
+        sql.push_str(&format!(
+            "SET DateStyle = {}; SET IntervalStyle = {}; ",
+            quote::literal(dates),
+            quote::literal(intervals)
+        ));
+    }
+    if request.piecewise {
+        let count = first_batch(request);
+        sql.push_str(&format!(
+            "DECLARE c{savepoint} BINARY CURSOR FOR {}; FETCH {count} FROM c{savepoint}",
+            request.sql
+        ));
+    } else {
+        sql.push_str(&format!("COPY ({}) TO STDOUT (FORMAT binary)", request.sql));
+    }
+    if request.styles.is_some() {
+        sql.push_str("; SET DateStyle = ISO; SET IntervalStyle = postgres");
+    }
+    sql
 }
 
 #[derive(Debug)]
@@ -101,13 +206,19 @@ pub struct Stream {
     attempt: u32,
     seen: u64,
     asker: Option<usize>,
+    /// Its Append waits for its next row.
+    pub pending: bool,
     /// What it has cost so far.
     pub stats: Stats,
 }
 
 impl Stream {
-    /// Begins the read.
-    pub fn open(connection: &Rc<Connection>, request: Request) -> Result<Rc<RefCell<Stream>>> {
+    /// Begins the read; `soon` without waiting for its rows.
+    pub fn open(
+        connection: &Rc<Connection>,
+        request: Request,
+        soon: bool,
+    ) -> Result<Rc<RefCell<Stream>>> {
         let stream = Rc::new_cyclic(|me: &Weak<RefCell<Stream>>| {
             RefCell::new(Stream {
                 me: Weak::clone(me),
@@ -124,108 +235,104 @@ impl Stream {
                 attempt: 0,
                 seen: 0,
                 asker: None,
+                pending: false,
                 stats: Stats::default(),
             })
         });
         {
             let mut inner = stream.borrow_mut();
-            let begun = inner.begin();
+            let begun = if soon { inner.begin_soon() } else { inner.begin() };
             begun.map_err(|error| error.within(&inner.request.label))?;
         }
         Ok(stream)
     }
 
+    /// Begins the read and waits until its rows come.
     fn begin(&mut self) -> Result<()> {
+        self.starts();
+        let mut opening = Opening::new(&self.request, &self.connection);
+        let verify = opening.verify;
+        let (request, connection) = (&self.request, &self.connection);
+        let body =
+            |savepoint: u64, session: &Session| opening_sql(request, session, savepoint, verify);
+        let savepoint = connection.begin_read(&body, |session, result| {
+            opening.receive(request, connection, session, result)
+        });
+        match savepoint {
+            // Types that were made since the session began are asked for, once.
+            Err(_) if opening.unknown => self.begin(),
+            savepoint => self.begun(opening, savepoint?),
+        }
+    }
+
+    /// Begins the read without waiting for anything but its sending.
+    fn begin_soon(&mut self) -> Result<()> {
+        if self.request.piecewise {
+            return self.begin();
+        }
+        self.starts();
+        let opening = Opening::new(&self.request, &self.connection);
+        let request = &self.request;
+        let body = |savepoint: u64, session: &Session| {
+            opening_sql(request, session, savepoint, opening.verify)
+        };
+        match self.connection.send_read(&body)? {
+            None => self.begin(),
+            Some(savepoint) => {
+                self.savepoint = savepoint;
+                self.connection.take_wire(Weak::clone(&self.me));
+                self.state = State::Starting(Box::new(opening));
+                Ok(())
+            }
+        }
+    }
+
+    fn starts(&mut self) {
         self.began = Instant::now();
         self.stats.reads += 1;
         self.splitter = Splitter::default();
-        let count = (BATCH_BYTES / self.request.row_size.max(1)).clamp(1, FIRST_BATCH_ROWS);
-        let request = &self.request;
-        let connection = &self.connection;
-        let probe = &request.probe;
-        let verify = !connection.is_verified(&probe.sql);
-        let body = |savepoint: u64, session: &Session| {
-            let mut sql = String::with_capacity(request.sql.len() + 200);
-            if verify {
-                if probe.needs_types() && session.types.is_empty() {
-                    sql.push_str(TYPES_SQL);
-                    sql.push_str("; ");
-                }
-                sql.push_str(&probe.sql);
-                sql.push_str("; ");
+    }
+
+    /// Goes on with a read that has been sent; `false` if its rows do not come yet and it must not
+    /// `wait` for them.
+    fn settle(&mut self, wait: Wait) -> Result<bool> {
+        let mut opening = match std::mem::replace(&mut self.state, State::End) {
+            State::Starting(opening) => opening,
+            other => {
+                self.state = other;
+                return Ok(true);
             }
-            if let Some((dates, intervals)) = &request.styles {
-                sql.push_str(&format!(
-                    "SET DateStyle = {}; SET IntervalStyle = {}; ",
-                    quote::literal(dates),
-                    quote::literal(intervals)
-                ));
-            }
-            if request.piecewise {
-                sql.push_str(&format!(
-                    "DECLARE c{savepoint} BINARY CURSOR FOR {}; FETCH {count} FROM c{savepoint}",
-                    request.sql
-                ));
-            } else {
-                sql.push_str(&format!("COPY ({}) TO STDOUT (FORMAT binary)", request.sql));
-            }
-            if request.styles.is_some() {
-                sql.push_str("; SET DateStyle = ISO; SET IntervalStyle = postgres");
-            }
-            sql
         };
-        let mut probed = !verify;
-        let mut types_asked = false;
-        let mut unknown = false;
-        let mut copying = false;
-        let mut batch = None;
-        let savepoint = connection.begin_read(&body, |session, result| match result.status() {
-            Status::CopyOut => {
-                copying = true;
-                check_collation(session, request, connection)?;
-                Ok(true)
-            }
-            Status::Rows if !probed && probe.learn_types(session, &result) => {
-                types_asked = true;
-                Ok(false)
-            }
-            Status::Rows if !probed => {
-                check_collation(session, request, connection)?;
-                let server = &connection.server.name;
-                probe.check(server, session, &result, types_asked).map_err(|mismatch| {
-                    match mismatch {
-                        Mismatch::Other(error) => error,
-                        Mismatch::UnknownType => {
-                            unknown = true;
-                            session.types.clear();
-                            Error::bug("a type was not known")
-                        }
-                    }
-                })?;
-                connection.set_verified(&probe.sql);
-                probed = true;
-                Ok(false)
-            }
-            Status::Rows => {
-                batch = Some(result);
-                Ok(false)
-            }
-            _ => Ok(false),
+        let (request, connection) = (&self.request, &self.connection);
+        let outcome = connection.resume(wait, &mut |session: &mut Session, result| {
+            opening.receive(request, connection, session, result)
         });
-        let savepoint = match savepoint {
-            // Types that were made since the session began are asked for, once.
-            Err(_) if unknown => return self.begin(),
-            savepoint => savepoint?,
-        };
+        match outcome {
+            Ok(Resumed::Waiting) => {
+                self.state = State::Starting(opening);
+                Ok(false)
+            }
+            Ok(Resumed::Begun(savepoint)) => self.begun(*opening, savepoint).map(|()| true),
+            Ok(Resumed::Again) => self.begin().map(|()| true),
+            Err(_) if opening.unknown => self.begin().map(|()| true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The rows come.
+    fn begun(&mut self, opening: Opening, savepoint: u64) -> Result<()> {
+        let connection = &self.connection;
         self.stats.waiting += self.began.elapsed();
         self.savepoint = savepoint;
-        if copying {
+        if opening.copying {
             connection.take_wire(Weak::clone(&self.me));
             self.state = State::Copy;
             return Ok(());
         }
-        let batch = batch.ok_or_else(|| Error::bug("the source did not begin to answer"))?;
+        let batch =
+            opening.batch.ok_or_else(|| Error::bug("the source did not begin to answer"))?;
         connection.keep_read(savepoint);
+        let count = first_batch(&self.request);
         let last = batch.rows() < count;
         self.state = State::Cursor(Cursor { batch, at: 0, count, last });
         Ok(())
@@ -259,6 +366,9 @@ impl Stream {
         loop {
             match &mut self.state {
                 State::End => return Ok(false),
+                State::Starting(_) => {
+                    self.settle(Wait::Forever)?;
+                }
                 State::Copy => match self.copy_message() {
                     Ok(None) => return Ok(false),
                     Ok(Some(buffer)) => {
@@ -310,6 +420,10 @@ impl Stream {
 
     /// Whether the next row, the end or an error is there without waiting.
     pub fn is_ready(&mut self) -> Result<bool> {
+        let settled = self.settle(Wait::Never);
+        if !settled.map_err(|error| error.within(&self.request.label))? {
+            return Ok(false);
+        }
         if !matches!(self.state, State::Copy) || self.ahead.is_some() {
             return Ok(true);
         }
@@ -458,6 +572,7 @@ impl Stream {
 
     /// Reads what is left on the wire into a spool, so that something else may use the wire.
     pub fn drain(&mut self) -> Result<()> {
+        self.settle(Wait::Forever)?;
         if !matches!(self.state, State::Copy) {
             return Ok(());
         }
@@ -480,7 +595,7 @@ impl Stream {
 
     /// Which Append reads it among others at the same time.
     pub fn asker(&self) -> Option<usize> {
-        self.asker.filter(|_| matches!(self.state, State::Copy))
+        self.asker.filter(|_| matches!(self.state, State::Copy | State::Starting(_)))
     }
 
     /// Says which Append reads it.
@@ -498,7 +613,7 @@ impl Stream {
         let settled = matches!(self.ahead.take(), Some(Ok(None) | Err(_)));
         match std::mem::replace(&mut self.state, State::End) {
             State::Copy if settled => {}
-            State::Copy => self.connection.stop_read(),
+            State::Starting(_) | State::Copy => self.connection.stop_read(),
             State::Cursor(_) => self.connection.close_cursor(self.savepoint),
             State::Spooled(..) | State::End => {}
         }

@@ -1,7 +1,7 @@
 //! What the end of a local transaction means to the connections.
 //!
-//! Subtransactions need nothing: a read that is given up in one that aborts is found stopped half-way
-//! by the next read, which goes back to its savepoint (see [`super::connection`]).
+//! A read that is given up in a subtransaction that aborts is cancelled; the next read finds it stopped
+//! half-way and goes back to its savepoint (see [`super::connection`]).
 
 use super::registry;
 use pgrx::pg_sys::{self, XactEvent};
@@ -20,6 +20,7 @@ pub fn install() {
     // SAFETY: the callbacks are static functions that neither wait nor raise.
     unsafe {
         pg_sys::RegisterXactCallback(Some(on_xact), std::ptr::null_mut());
+        pg_sys::RegisterSubXactCallback(Some(on_subxact), std::ptr::null_mut());
         for cache in [
             pg_sys::SysCacheIdentifier::FOREIGNSERVEROID,
             pg_sys::SysCacheIdentifier::USERMAPPINGOID,
@@ -39,6 +40,19 @@ unsafe extern "C-unwind" fn on_xact(event: XactEvent::Type, _: *mut c_void) {
     };
     for connection in registry::all() {
         connection.on_transaction_end(committed);
+    }
+}
+
+unsafe extern "C-unwind" fn on_subxact(
+    event: pg_sys::SubXactEvent::Type,
+    subtransaction: pg_sys::SubTransactionId,
+    _: pg_sys::SubTransactionId,
+    _: *mut c_void,
+) {
+    if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
+        for connection in registry::all() {
+            connection.on_subtransaction_abort(subtransaction);
+        }
     }
 }
 
