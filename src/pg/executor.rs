@@ -4,6 +4,7 @@ use super::datum::{TransmissionModes, is_plain, to_text};
 use super::list;
 use super::memory;
 use super::planner;
+use super::wait::AlwaysReady;
 use pgrx::pg_sys::{self, Datum, Oid};
 use std::marker::PhantomData;
 use warehouse_core::quote;
@@ -245,12 +246,32 @@ impl<'e> AsyncRequest<'e> {
 
     /// Wakes the Append when there is input on a socket.
     pub fn watch(self, fd: i32) {
+        self.add_event(fd, pg_sys::WL_SOCKET_READABLE);
+    }
+
+    /// Whether the Append will ask none of its parts for a row before it waits again.
+    pub fn asks_nobody(self) -> bool {
+        // SAFETY: only Append asks.
+        unsafe {
+            pg_sys::bms_is_empty(
+                (*(*self.0).requestor.cast::<pg_sys::AppendState>()).as_needrequest,
+            )
+        }
+    }
+
+    /// Makes the Append look around at once instead of waiting; it does nothing about room for output.
+    /// `ready` is in no other wait.
+    pub fn look_around(self, ready: &AlwaysReady) {
+        self.add_event(ready.fd(), pg_sys::WL_SOCKET_WRITEABLE);
+    }
+
+    fn add_event(self, fd: i32, events: u32) {
         // SAFETY: only Append asks, and it has made its set.
         unsafe {
             let append = (*self.0).requestor.cast::<pg_sys::AppendState>();
             pg_sys::AddWaitEventToSet(
                 (*append).as_eventset,
-                pg_sys::WL_SOCKET_READABLE,
+                events,
                 fd,
                 std::ptr::null_mut(),
                 self.0.cast(),

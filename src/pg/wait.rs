@@ -1,8 +1,10 @@
 //! Waiting for a socket the backend's way: the latch wakes it, interrupts are served, a postmaster
 //! that dies ends it.
 
+use super::error::{Error, Result};
 use pgrx::pg_sys;
 use std::ffi::c_int;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// What to wait for.
@@ -213,6 +215,33 @@ pub fn any(sockets: &[(c_int, For)], timeout: Duration) {
             pg_sys::ResetLatch(pg_sys::MyLatch);
             check_interrupts();
         }
+    }
+}
+
+/// A descriptor that is always ready: a wait that includes it ends at once.
+#[derive(Debug)]
+pub struct AlwaysReady(OwnedFd);
+
+impl AlwaysReady {
+    /// A new one.
+    pub fn new() -> Result<AlwaysReady> {
+        // SAFETY: a new descriptor that nobody else owns.
+        unsafe {
+            let fd = libc::eventfd(1, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
+            if fd < 0 {
+                let error = std::io::Error::last_os_error();
+                return Err(Error::new(
+                    pgrx::PgSqlErrorCode::ERRCODE_INSUFFICIENT_RESOURCES,
+                    format!("could not create a descriptor: {error}"),
+                ));
+            }
+            Ok(AlwaysReady(OwnedFd::from_raw_fd(fd)))
+        }
+    }
+
+    /// The descriptor.
+    pub fn fd(&self) -> c_int {
+        self.0.as_raw_fd()
     }
 }
 

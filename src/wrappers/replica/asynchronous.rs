@@ -2,8 +2,7 @@
 //!
 //! Postgres asks every part for a row without waiting; parts that have none yet say which socket will
 //! bring it. Parts on one server share its connection, so only one of them has the wire: the others
-//! wait for their turn, and take it when the one before has ended, or when nobody asks that one any
-//! more: what is left of it goes to its spool then.
+//! wait for their turn, and take it when the one before has ended.
 
 use super::scan::Scan;
 use crate::pg::error::{Error, Result};
@@ -28,7 +27,14 @@ pub fn request(request: AsyncRequest<'_>) -> Result<()> {
 
 /// ForeignAsyncConfigureWait: what to wait for, if there is anything to wait for.
 pub fn configure_wait(request: AsyncRequest<'_>) -> Result<()> {
-    if scan(request)?.waits_for_turn()? && !scan(request)?.turn_will_not_come()? {
+    if scan(request)?.waits_for_turn()? {
+        // An Append that starts anew waits for the answers of all parts first and drops them.
+        if scan(request)?.turn_will_not_come()? && request.asks_nobody() {
+            request.answer_early(|| -> Result<()> {
+                request.done(None);
+                Ok(())
+            })?;
+        }
         return Ok(());
     }
     loop {
@@ -39,6 +45,8 @@ pub fn configure_wait(request: AsyncRequest<'_>) -> Result<()> {
             }
             None => {
                 if request.answer_early(|| produce(request))? {
+                    // Others may have said that they wait.
+                    request.look_around(scan(request)?.ready()?);
                     return Ok(());
                 }
             }

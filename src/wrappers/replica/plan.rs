@@ -22,6 +22,8 @@ use warehouse_core::predicate::{Bound, Expr, Reason, SortTerm, bound};
 
 /// Rows that a table nobody has analyzed is taken to have.
 const UNKNOWN_ROWS: f64 = 10_000.0;
+/// Cost of reading parts one after the other relative to all at once.
+const ONE_AFTER_THE_OTHER: f64 = 1.2;
 /// Cost of a LIMIT at the source relative to the same LIMIT here.
 const SOURCE_LIMIT: f64 = 0.95;
 
@@ -129,8 +131,20 @@ pub fn add_paths(planner: Planner<'_>, rel: Rel<'_>) -> Result<()> {
     let plain_note = note(PathNote { at_most: unsorted, ..PathNote::default() });
     rel.add_path(planner, bounded(plain, unsorted), &[], None, &plain_note);
     if let Some(sorted) = sorted_cost(planner, rel, remote, plain, &order, planner.bound()) {
-        let sorted_note = PathNote { sorted: true, at_most, ..PathNote::default() };
-        rel.add_path(planner, bounded(sorted, at_most), &order, None, &note(sorted_note));
+        let sorted_note = note(PathNote { sorted: true, at_most, ..PathNote::default() });
+        let cost = bounded(sorted, at_most);
+        if rel.is_part() {
+            // Parts in order are asked one after the other; the first rows of each, unordered, all at
+            // once.
+            let late = |cost: f64| cost * ONE_AFTER_THE_OTHER;
+            let in_order = Cost { startup: late(cost.startup), total: late(cost.total), ..cost };
+            rel.add_path(planner, in_order, &order, None, &sorted_note);
+            if at_most.is_some() {
+                rel.add_path(planner, cost, &[], None, &sorted_note);
+            }
+        } else {
+            rel.add_path(planner, cost, &order, None, &sorted_note);
+        }
     }
 
     let scope = Scope::new(&remote.tables);

@@ -10,6 +10,7 @@ use crate::pg::datum;
 use crate::pg::error::{Error, Result};
 use crate::pg::executor::{self, Params, ScanNode};
 use crate::pg::types;
+use crate::pg::wait::AlwaysReady;
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::{self, Datum, Oid};
 use std::cell::RefCell;
@@ -85,6 +86,7 @@ pub struct Scan {
     asker: Option<usize>,
     /// The rows of the part before it, when that was last found to be not asked for more.
     behind: Option<u64>,
+    ready: Option<AlwaysReady>,
     stats: Stats,
 }
 
@@ -104,6 +106,7 @@ impl Scan {
             finished: false,
             asker: None,
             behind: None,
+            ready: None,
             stats: Stats::default(),
             plan,
         })
@@ -236,8 +239,8 @@ impl Scan {
         Ok(self.predecessor()?.is_some())
     }
 
-    /// Whether it need not wait for its turn any longer: the part that has the wire is not asked for
-    /// rows. So it is when the Append starts anew, which waits for the answers of all parts first.
+    /// Whether the part that has the wire is not asked for rows any more. So it is when the Append
+    /// starts anew: it waits for the answers of all parts first.
     ///
     /// To be asked once for every wait of the Append: a part that has just answered will be asked for
     /// its next row before the next wait.
@@ -269,6 +272,14 @@ impl Scan {
         let Some(stream) = &self.stream else { return Ok(None) };
         let mut stream = stream.borrow_mut();
         Ok(if stream.is_ready()? { None } else { stream.socket() })
+    }
+
+    /// Something of its own that is always ready.
+    pub fn ready(&mut self) -> Result<&AlwaysReady> {
+        if self.ready.is_none() {
+            self.ready = Some(AlwaysReady::new()?);
+        }
+        self.ready.as_ref().ok_or_else(|| Error::bug("nothing is ready"))
     }
 
     /// ReScanForeignScan: the next row is the first one again, with the parameters as they are then.

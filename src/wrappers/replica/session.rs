@@ -135,6 +135,13 @@ impl Session {
             let idle = settings::replica_idle_timeout_ms();
             sql.push_str(&format!("SET idle_session_timeout = {idle}; "));
         }
+        if conn.server_version() >= 140_000 {
+            // A query whose client is gone ends; some systems cannot look.
+            sql.push_str(
+                "DO 'BEGIN SET client_connection_check_interval = 2000; \
+                 EXCEPTION WHEN OTHERS THEN NULL; END'; ",
+            );
+        }
         sql.push_str(&collation::signature_sql(conn.server_version()));
         let mut session = Session {
             waiter: ReadWaiter::new(fd),

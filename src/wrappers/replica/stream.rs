@@ -267,9 +267,6 @@ impl Stream {
 
     /// Begins the read without waiting for anything but its sending.
     fn begin_soon(&mut self) -> Result<()> {
-        if self.request.piecewise {
-            return self.begin();
-        }
         self.starts();
         let opening = Opening::new(&self.request, &self.connection);
         let request = &self.request;
@@ -331,6 +328,7 @@ impl Stream {
         }
         let batch =
             opening.batch.ok_or_else(|| Error::bug("the source did not begin to answer"))?;
+        connection.take_wire(Weak::new());
         connection.keep_read(savepoint);
         let count = first_batch(&self.request);
         let last = batch.rows() < count;
