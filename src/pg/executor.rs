@@ -176,6 +176,33 @@ unsafe extern "C-unwind" {
     fn ExecAsyncResponse(request: *mut pg_sys::AsyncRequest);
 }
 
+/// The request of an Append, as long as the scan that it is for: both live in the query's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asker(*mut pg_sys::AsyncRequest);
+
+impl Asker {
+    /// Whether both are of one Append.
+    pub fn is_beside(self, other: Asker) -> bool {
+        // SAFETY: kept with scans that live.
+        unsafe { (*self.0).requestor == (*other.0).requestor }
+    }
+
+    /// Whether the Append waits for a row of this part.
+    pub fn is_pending(self) -> bool {
+        // SAFETY: as above.
+        unsafe { (*self.0).callback_pending }
+    }
+
+    /// Whether the Append waits for a row of this part, or holds one.
+    pub fn is_live(self) -> bool {
+        // SAFETY: as above. Both flags are off after a rescan.
+        unsafe {
+            let request = &*self.0;
+            request.callback_pending || request.request_complete && !request.result.is_null()
+        }
+    }
+}
+
 impl<'e> AsyncRequest<'e> {
     /// # Safety
     /// `request` is valid while `'e` lasts.
@@ -189,10 +216,9 @@ impl<'e> AsyncRequest<'e> {
         unsafe { ScanNode::new((*self.0).requestee.cast()) }
     }
 
-    /// Which Append asks.
-    pub fn asker(self) -> usize {
-        // SAFETY: valid.
-        unsafe { (*self.0).requestor as usize }
+    /// The request, to be kept with the scan.
+    pub fn asker(self) -> Asker {
+        Asker(self.0)
     }
 
     /// Runs the scan, its filter and its projection for one row; `None` if there is none now.
@@ -249,13 +275,19 @@ impl<'e> AsyncRequest<'e> {
         self.add_event(fd, pg_sys::WL_SOCKET_READABLE);
     }
 
-    /// Whether the Append will ask none of its parts for a row before it waits again.
-    pub fn asks_nobody(self) -> bool {
-        // SAFETY: only Append asks.
+    /// Whether the Append starts anew: it waits for the answers of all its parts and reads none of them
+    /// (`ExecReScanAppend`). Otherwise the answer of a part is always among its results, or the part is
+    /// among those that it will ask again.
+    pub fn drops_answers(self) -> bool {
+        // SAFETY: only Append asks; the array has an entry, or NULL, for each part.
         unsafe {
-            pg_sys::bms_is_empty(
-                (*(*self.0).requestor.cast::<pg_sys::AppendState>()).as_needrequest,
-            )
+            let append = &*(*self.0).requestor.cast::<pg_sys::AppendState>();
+            append.as_nasyncresults == 0
+                && pg_sys::bms_is_empty(append.as_needrequest)
+                && (0..append.as_nplans as usize).any(|at| {
+                    let part = *append.as_asyncrequests.add(at);
+                    !part.is_null() && (*part).request_complete && !(*part).result.is_null()
+                })
         }
     }
 

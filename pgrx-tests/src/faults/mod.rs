@@ -7,6 +7,7 @@ mod silent;
 use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
+use std::ptr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -35,11 +36,20 @@ fn listen() -> Result<TcpListener> {
 
 /// Waits up to one [`TICK`] for somebody to connect.
 fn accept(listener: &TcpListener) -> io::Result<Option<TcpStream>> {
-    let mut waiting = libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one valid pollfd, of a descriptor that is open as long as `listener`.
-    let ready = unsafe { libc::poll(&raw mut waiting, 1, TICK.as_millis() as i32) };
-    if ready <= 0 {
+    if !is_readable(listener, TICK) {
         return Ok(None);
     }
     listener.accept().map(|(stream, _)| Some(stream))
+}
+
+/// Waits up to `patience` for something to read, which may be an end or an error. Exact to a tenth
+/// of a millisecond, where a socket's own timeout is rounded up to the kernel's tick.
+fn is_readable(socket: &impl AsRawFd, patience: Duration) -> bool {
+    let mut waiting = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let limit = libc::timespec {
+        tv_sec: patience.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: patience.subsec_nanos().into(),
+    };
+    // SAFETY: one valid pollfd, of a descriptor that is open as long as `socket`, and a valid limit.
+    unsafe { libc::ppoll(&raw mut waiting, 1, &raw const limit, ptr::null()) > 0 }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::{TICK, accept, listen};
+use super::{TICK, accept, is_readable, listen};
 use crate::Cluster;
 use crate::timing::eventually;
 
@@ -228,12 +228,12 @@ impl Direction<'_> {
                 thread::sleep(TICK);
                 continue;
             }
-            if queued < LARGEST_QUEUE {
-                let wait = queue.front().map_or(TICK, |(due, _)| {
-                    due.saturating_duration_since(Instant::now())
-                        .clamp(Duration::from_micros(100), TICK)
-                });
-                self.from.set_read_timeout(Some(wait))?;
+            let wait = queue
+                .front()
+                .map_or(TICK, |(due, _)| due.saturating_duration_since(Instant::now()).min(TICK));
+            if queued >= LARGEST_QUEUE {
+                thread::sleep(wait);
+            } else if is_readable(self.from, wait) {
                 match { self.from }.read(&mut buffer) {
                     Ok(0) => {
                         while let Some((due, chunk)) = queue.pop_front() {
@@ -254,8 +254,6 @@ impl Direction<'_> {
                     Err(error) if is_timeout(&error) => {}
                     Err(error) => return Err(error.into()),
                 }
-            } else {
-                thread::sleep(Duration::from_millis(1));
             }
             if self.mode()? == Mode::Stall {
                 continue;

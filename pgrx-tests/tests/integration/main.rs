@@ -4,6 +4,8 @@
 //! into the module of the feature it is about.
 
 mod ask;
+mod asynchronous;
+mod bound;
 mod cancel;
 mod demo;
 mod differential;

@@ -27,14 +27,10 @@ pub fn request(request: AsyncRequest<'_>) -> Result<()> {
 
 /// ForeignAsyncConfigureWait: what to wait for, if there is anything to wait for.
 pub fn configure_wait(request: AsyncRequest<'_>) -> Result<()> {
-    if scan(request)?.waits_for_turn()? {
-        // An Append that starts anew waits for the answers of all parts first and drops them.
-        if scan(request)?.turn_will_not_come()? && request.asks_nobody() {
-            request.answer_early(|| -> Result<()> {
-                request.done(None);
-                Ok(())
-            })?;
-        }
+    // An Append that starts anew waits for the answers of all parts first: no turn would come.
+    if scan(request)?.waits_for_turn()?
+        && !(request.drops_answers() && scan(request)?.is_behind_an_answer()?)
+    {
         return Ok(());
     }
     loop {

@@ -17,6 +17,7 @@ use super::stream::Stream;
 use crate::pg::catalog::{Mapping, Server};
 use crate::pg::datum;
 use crate::pg::error::{Error, Result};
+use crate::pg::executor::Asker;
 use crate::pg::libpq::{CancelRequest, Canceller, ErrorField, QueryResult, Status};
 use crate::pg::subtransaction;
 use crate::pg::wait;
@@ -93,17 +94,6 @@ impl std::fmt::Debug for Start {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Start").field("savepoint", &self.savepoint).finish_non_exhaustive()
     }
-}
-
-/// A stream that has the wire and that an Append reads among others.
-#[derive(Debug, Clone, Copy)]
-pub struct Owner {
-    /// Which Append.
-    pub asker: usize,
-    /// It waits for the stream's next row.
-    pub pending: bool,
-    /// Rows that the stream has given so far.
-    pub rows: u64,
 }
 
 /// What became of a read that was sent.
@@ -365,10 +355,22 @@ impl Connection {
 
     /// A subtransaction has failed: what was begun in it need not run on. Never raises.
     pub fn on_subtransaction_abort(&self, subtransaction: u32) {
-        if self.wire.get().is_some()
-            && self.level.get() >= subtransaction
-            && self.cancelling.borrow().is_none()
-        {
+        let Some(savepoint) = self.wire.get().filter(|_| self.level.get() >= subtransaction) else {
+            return;
+        };
+        if !self.unsure.get() && self.starting.borrow().is_none() {
+            // A short answer has arrived by now.
+            let ended = match self.session.try_borrow() {
+                Ok(session) => session.as_ref().is_some_and(Session::skip_arrived),
+                Err(_) => false,
+            };
+            if ended {
+                self.release_wire();
+                self.fail_read(savepoint);
+                return;
+            }
+        }
+        if self.cancelling.borrow().is_none() {
             self.cancel_running();
         }
     }
@@ -666,12 +668,10 @@ impl Connection {
 
     // -- the wire ----------------------------------------------------------------------------------
 
-    /// The stream that has the wire, if an Append reads it among others.
-    pub fn asked_owner(&self) -> Option<Owner> {
+    /// The Append's request for the stream that has the wire, if an Append reads it among others.
+    pub fn asked_owner(&self) -> Option<Asker> {
         let owner = self.owner.borrow().upgrade()?;
-        let stream = owner.try_borrow().ok()?;
-        let (pending, rows) = (stream.pending, stream.stats.rows);
-        stream.asker().map(|asker| Owner { asker, pending, rows })
+        owner.try_borrow().ok()?.asker()
     }
 
     /// Makes `stream` the owner of the wire.

@@ -1,6 +1,6 @@
 //! The execution of a scan.
 
-use super::connection::{Connection, Owner};
+use super::connection::Connection;
 use super::decode::{Column, Decoder, Travel};
 use super::lookup::{self, Batch};
 use super::private::{Constant, Fetched, Gate, ScanPlan};
@@ -8,7 +8,7 @@ use super::registry;
 use super::stream::{Request, Stats, Stream};
 use crate::pg::datum;
 use crate::pg::error::{Error, Result};
-use crate::pg::executor::{self, Params, ScanNode};
+use crate::pg::executor::{self, Asker, Params, ScanNode};
 use crate::pg::types;
 use crate::pg::wait::AlwaysReady;
 use pgrx::PgSqlErrorCode as Code;
@@ -83,9 +83,7 @@ pub struct Scan {
     stream: Option<Rc<RefCell<Stream>>>,
     finished: bool,
     /// The Append that asks for rows without waiting for them.
-    asker: Option<usize>,
-    /// The rows of the part before it, when that was last found to be not asked for more.
-    behind: Option<u64>,
+    asker: Option<Asker>,
     ready: Option<AlwaysReady>,
     stats: Stats,
 }
@@ -105,7 +103,6 @@ impl Scan {
             stream: None,
             finished: false,
             asker: None,
-            behind: None,
             ready: None,
             stats: Stats::default(),
             plan,
@@ -128,8 +125,7 @@ impl Scan {
             },
         };
         let mut stream = stream.borrow_mut();
-        stream.pending = self.asker.is_some() && !stream.is_ready()?;
-        if stream.pending {
+        if self.asker.is_some() && !stream.is_ready()? {
             // No row now; the Append comes again when there is input.
             return Ok(node.empty_slot());
         }
@@ -230,36 +226,23 @@ impl Scan {
     }
 
     /// ForeignAsyncRequest: the next row if it is there, else the promise of one.
-    pub fn request(&mut self, asker: usize) {
+    pub fn request(&mut self, asker: Asker) {
         self.asker = Some(asker);
     }
 
-    /// Whether the wire is taken by another part of the same Append: this part waits for its turn.
+    /// Whether the wire is taken by another part of the same Append: this part waits for its turn. A part
+    /// that the Append has left, because it need not be read any more, is not waited for.
     pub fn waits_for_turn(&mut self) -> Result<bool> {
-        Ok(self.predecessor()?.is_some())
-    }
-
-    /// Whether the part that has the wire is not asked for rows any more. So it is when the Append
-    /// starts anew: it waits for the answers of all parts first.
-    ///
-    /// To be asked once for every wait of the Append: a part that has just answered will be asked for
-    /// its next row before the next wait.
-    pub fn turn_will_not_come(&mut self) -> Result<bool> {
-        let answered = match self.predecessor()? {
-            Some(Owner { pending: false, rows, .. }) => Some(rows),
-            _ => None,
-        };
-        let before = std::mem::replace(&mut self.behind, answered);
-        Ok(answered.is_some() && answered == before)
-    }
-
-    /// The part of the same Append that has the wire, if one has.
-    fn predecessor(&mut self) -> Result<Option<Owner>> {
-        let Some(asker) = self.asker.filter(|_| self.stream.is_none() && !self.finished) else {
-            return Ok(None);
+        let Some(request) = self.asker.filter(|_| self.stream.is_none() && !self.finished) else {
+            return Ok(false);
         };
         let owner = self.connect()?.asked_owner();
-        Ok(owner.filter(|owner| owner.asker == asker))
+        Ok(owner.is_some_and(|owner| owner.is_beside(request) && owner.is_live()))
+    }
+
+    /// Whether the part that has the wire has answered.
+    pub fn is_behind_an_answer(&mut self) -> Result<bool> {
+        Ok(self.connect()?.asked_owner().is_some_and(|owner| !owner.is_pending()))
     }
 
     /// Whether there will be no more rows.

@@ -135,13 +135,6 @@ impl Session {
             let idle = settings::replica_idle_timeout_ms();
             sql.push_str(&format!("SET idle_session_timeout = {idle}; "));
         }
-        if conn.server_version() >= 140_000 {
-            // A query whose client is gone ends; some systems cannot look.
-            sql.push_str(
-                "DO 'BEGIN SET client_connection_check_interval = 2000; \
-                 EXCEPTION WHEN OTHERS THEN NULL; END'; ",
-            );
-        }
         sql.push_str(&collation::signature_sql(conn.server_version()));
         let mut session = Session {
             waiter: ReadWaiter::new(fd),
@@ -242,6 +235,28 @@ impl Session {
     pub fn wait_for_input(&self) -> bool {
         self.waiter.wait();
         self.conn.consume_input()
+    }
+
+    /// Reads what has arrived of an answer that nobody wants; whether that was all of it.
+    pub fn skip_arrived(&self) -> bool {
+        if !self.conn.consume_input() {
+            return false;
+        }
+        while !self.conn.is_busy() {
+            match self.conn.result() {
+                None => return !self.conn.is_bad(),
+                Some(result) if result.status() == Status::CopyOut => loop {
+                    match self.conn.copy_step() {
+                        CopyStep::Message(_) => {}
+                        CopyStep::End => break,
+                        CopyStep::Wait | CopyStep::Failed => return false,
+                    }
+                },
+                Some(_) if self.conn.is_bad() => return false,
+                Some(_) => {}
+            }
+        }
+        false
     }
 
     /// Brings what runs to its end: reads on if the end has already arrived, else cancels it. `false`

@@ -8,6 +8,7 @@ use super::connection::{Connection, Resumed, Wait};
 use super::probe::{Mismatch, Probe, TYPES_SQL};
 use super::session::{Failure, Session, remote_error};
 use crate::pg::error::{Error, Result};
+use crate::pg::executor::Asker;
 use crate::pg::libpq::{Buffer, CopyStep, QueryResult, Status};
 use crate::pg::spool::Spool;
 use pgrx::PgSqlErrorCode as Code;
@@ -205,9 +206,7 @@ pub struct Stream {
     began: Instant,
     attempt: u32,
     seen: u64,
-    asker: Option<usize>,
-    /// Its Append waits for its next row.
-    pub pending: bool,
+    asker: Option<Asker>,
     /// What it has cost so far.
     pub stats: Stats,
 }
@@ -235,7 +234,6 @@ impl Stream {
                 attempt: 0,
                 seen: 0,
                 asker: None,
-                pending: false,
                 stats: Stats::default(),
             })
         });
@@ -592,12 +590,12 @@ impl Stream {
     }
 
     /// Which Append reads it among others at the same time.
-    pub fn asker(&self) -> Option<usize> {
+    pub fn asker(&self) -> Option<Asker> {
         self.asker.filter(|_| matches!(self.state, State::Copy | State::Starting(_)))
     }
 
     /// Says which Append reads it.
-    pub fn set_asker(&mut self, asker: usize) {
+    pub fn set_asker(&mut self, asker: Asker) {
         self.asker = Some(asker);
     }
 

@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::scenarios::{self, Scenario};
@@ -7,19 +9,28 @@ use crate::scenarios::{self, Scenario};
 /// What `--help` prints.
 pub const USAGE: &str = "\
 bench [options]
-  --rows N                rows of the table (5000000)
+  --rows N                rows of the table (5000000); events of a site (2000000)
+  --scale F               scale factor of TPC-H (0.2)
   --rounds N              how often everybody runs (5)
-  --only KEY,KEY…         these scenarios alone: a b c d memory
-  --details text|jsonb    the type of the seventh column (text)
+  --delay 1ms             the network to the sources is so much slower, in each direction
+  --only KEY,KEY…         these scenarios alone:
+                            single table: a b c d memory
+                            merged sites: groups weekly recent days top latest cross dashboard planning
+                            one server with many joins: tpch
+  --details text|jsonb    the type of the seventh column of the table (text)
   --keep                  leave the clusters running and say how to connect";
 
 /// What is to be measured and how.
 #[derive(Debug)]
 pub struct Options {
-    /// Rows of the table.
-    pub rows: u64,
+    /// Rows of the table and events of a site, if not the usual ones.
+    pub rows: Option<u64>,
+    /// The scale factor of TPC-H.
+    pub scale: f64,
     /// Rounds in which every contender runs once.
     pub rounds: usize,
+    /// How much later everything arrives that goes to a source or comes from it.
+    pub delay: Option<Duration>,
     /// The keys of the scenarios to run; empty for all.
     only: Vec<String>,
     /// The type of the seventh column.
@@ -52,8 +63,10 @@ impl Options {
     /// Reads the arguments; `None` when help was asked for.
     pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>> {
         let mut options = Options {
-            rows: 5_000_000,
+            rows: None,
+            scale: 0.2,
             rounds: 5,
+            delay: None,
             only: Vec::new(),
             details: Details::Text,
             keep: false,
@@ -61,7 +74,11 @@ impl Options {
         while let Some(option) = arguments.next() {
             let mut value = || arguments.next().with_context(|| format!("{option} needs a value"));
             match option.as_str() {
-                "--rows" => options.rows = value()?.replace('_', "").parse().context("--rows")?,
+                "--rows" => {
+                    options.rows = Some(value()?.replace('_', "").parse().context("--rows")?);
+                }
+                "--scale" => options.scale = value()?.parse().context("--scale")?,
+                "--delay" => options.delay = Some(delay(&value()?)?),
                 "--rounds" => options.rounds = value()?.parse().context("--rounds")?,
                 "--only" => options.only.extend(value()?.split(',').map(str::to_owned)),
                 "--details" => {
@@ -76,7 +93,8 @@ impl Options {
                 _ => bail!("unknown option {option}\n{USAGE}"),
             }
         }
-        ensure!(options.rows >= 10_000, "--rows must be 10000 or more");
+        ensure!(options.rows.is_none_or(|rows| rows >= 10_000), "--rows must be 10000 or more");
+        ensure!(options.scale >= 0.001, "--scale must be 0.001 or more");
         ensure!(options.rounds > 0, "--rounds must be 1 or more");
         for key in &options.only {
             ensure!(
@@ -93,4 +111,15 @@ impl Options {
             .iter()
             .filter(|scenario| self.only.is_empty() || self.only.iter().any(|k| k == scenario.key))
     }
+}
+
+/// `1ms`, `250us`.
+fn delay(text: &str) -> Result<Duration> {
+    let (number, unit): (&str, fn(u64) -> Duration) =
+        match (text.strip_suffix("ms"), text.strip_suffix("us")) {
+            (Some(number), _) => (number, Duration::from_millis),
+            (_, Some(number)) => (number, Duration::from_micros),
+            _ => bail!("--delay is a number of ms or us, such as 1ms, not {text}"),
+        };
+    Ok(unit(number.parse().context("--delay")?))
 }

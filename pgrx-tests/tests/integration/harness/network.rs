@@ -51,6 +51,10 @@ fn a_proxy_passes_counts_delays_and_stalls() -> Result<()> {
     proxy.set(Mode::Delay(Duration::from_millis(100)))?;
     let (result, took) = timed(|| client.simple_query("SELECT 1"));
     ensure!(result.is_ok() && took >= Duration::from_millis(200));
+    // Later, not slower: what is sent while something waits does not wait for that.
+    let (result, took) = timed(|| client.simple_query("SELECT repeat('x', 3000000)"));
+    ensure!(result.is_ok() && took >= Duration::from_millis(200));
+    ensure!(took < Duration::from_millis(1500), "{took:?}");
 
     proxy.set(Mode::Stall)?;
     let (result, took) = timed(|| {

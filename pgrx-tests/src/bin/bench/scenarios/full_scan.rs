@@ -5,15 +5,18 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use postgres::Client;
 
-use super::Scenario;
+use super::{Run, Scenario};
 use crate::contest::{Contender, interleave, time};
 use crate::finding::{Finding, Target};
-use crate::ground::{DATABASE, Ground, OUR_TABLE, SOURCE_TABLE};
+use crate::table::{DATABASE, OUR_TABLE, SOURCE_TABLE, Table};
 use crate::{plan, theirs};
 
 /// The scenario.
-pub const SCENARIO: Scenario =
-    Scenario { key: "a", title: "full scan into an aggregate that cannot be pushed", run };
+pub const SCENARIO: Scenario = Scenario {
+    key: "a",
+    title: "full scan into an aggregate that cannot be pushed",
+    run: Run::Table(run),
+};
 
 /// Touches every column. `OFFSET 0` keeps the planner from looking through, so that the aggregate
 /// stays above it whatever a wrapper can push.
@@ -25,9 +28,9 @@ pub fn query(table: &str) -> String {
     )
 }
 
-fn run(ground: &Ground, rounds: usize) -> Result<Finding> {
+fn run(ground: &Table, rounds: usize) -> Result<Finding> {
     let (mut ours, mut others) = (ground.connect()?, ground.connect()?);
-    let expected = plan::rows(&mut ground.standby.connect(DATABASE)?, &query(SOURCE_TABLE))?;
+    let expected = plan::rows(&mut ground.source.standby.connect(DATABASE)?, &query(SOURCE_TABLE))?;
     plan::ensure_local_aggregate(&mut ours, &query(OUR_TABLE))?;
     ensure!(plan::rows(&mut ours, &query(OUR_TABLE))? == expected, "our result is wrong");
     let best = theirs::best(|setup| scan(&mut others, &ground.their_table(setup)))?;

@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
-use super::{Scenario, full_scan};
+use super::{Run, Scenario, full_scan};
 use crate::finding::{Finding, Target};
-use crate::ground::{Ground, OUR_TABLE};
 use crate::plan;
+use crate::table::{OUR_TABLE, Table};
 use crate::theirs::Setup;
 
 /// The scenario.
 pub const SCENARIO: Scenario = Scenario {
     key: "memory",
     title: "growth of the backend's own resident memory (RssAnon) over a scan of all rows",
-    run,
+    run: Run::Table(run),
 };
 
 /// How often the backend is looked at.
@@ -30,7 +30,7 @@ struct Growth {
     after: f64,
 }
 
-fn run(ground: &Ground, _rounds: usize) -> Result<Finding> {
+fn run(ground: &Table, _rounds: usize) -> Result<Finding> {
     let ours = scan(ground, OUR_TABLE)?;
     let setup = Setup::all().next_back().context("invariant: there are setups")?;
     let others = scan(ground, &ground.their_table(setup))?;
@@ -40,16 +40,13 @@ fn run(ground: &Ground, _rounds: usize) -> Result<Finding> {
             growth.before, growth.peak, growth.after
         )
     };
-    Ok(Finding {
-        times: Vec::new(),
-        figure: ours.peak - ours.before,
-        target: Target::MemoryBelow(20.0),
-        notes: vec![text("replica_fdw", &ours), text(&setup.name(), &others)],
-    })
+    Ok(Finding::new(ours.peak - ours.before, Target::MemoryBelow(20.0))
+        .note(text("replica_fdw", &ours))
+        .note(text(&setup.name(), &others)))
 }
 
 /// Scans the table in a session of its own that has read a row before.
-fn scan(ground: &Ground, table: &str) -> Result<Growth> {
+fn scan(ground: &Table, table: &str) -> Result<Growth> {
     let mut client = ground.connect()?;
     let pid: i32 = client.query_one("SELECT pg_backend_pid()", &[])?.get(0);
     client.simple_query(&format!("SELECT * FROM {table} WHERE id = 1"))?;

@@ -1,15 +1,27 @@
 //! What is measured: one scenario a file.
 
+mod cross_server;
+mod dashboard;
+mod days;
 mod full_scan;
+mod groups;
+mod latest;
 mod memory;
+mod planning;
 mod point_lookup;
+mod recent;
 mod selective_filter;
 mod table_copy;
+mod top;
+mod tpch;
+mod weekly;
 
 use anyhow::Result;
 
 use crate::finding::Finding;
-use crate::ground::Ground;
+use crate::sites::Sites;
+use crate::table::Table;
+use crate::tpch::Tpch;
 
 /// Something to measure.
 pub struct Scenario {
@@ -17,15 +29,37 @@ pub struct Scenario {
     pub key: &'static str,
     /// What it is.
     pub title: &'static str,
-    /// Checks that everybody gives the same result, then measures in so many rounds.
-    pub run: fn(&Ground, usize) -> Result<Finding>,
+    /// How it is measured.
+    pub run: Run,
 }
 
-/// All scenarios, in the order in which they run.
-pub const ALL: [Scenario; 5] = [
+/// Checks that everybody gives the same result, then measures in so many rounds. Where depends on
+/// the scenario.
+#[derive(Clone, Copy)]
+pub enum Run {
+    /// On a single table.
+    Table(fn(&Table, usize) -> Result<Finding>),
+    /// On merged sites.
+    Sites(fn(&Sites, usize) -> Result<Finding>),
+    /// On the eight tables of TPC-H.
+    Tpch(fn(&Tpch, usize) -> Result<Finding>),
+}
+
+/// All scenarios, in the order in which they run: those on one ground together.
+pub const ALL: [Scenario; 15] = [
     full_scan::SCENARIO,
     table_copy::SCENARIO,
     point_lookup::SCENARIO,
     selective_filter::SCENARIO,
     memory::SCENARIO,
+    groups::SCENARIO,
+    weekly::SCENARIO,
+    recent::SCENARIO,
+    days::SCENARIO,
+    top::SCENARIO,
+    latest::SCENARIO,
+    cross_server::SCENARIO,
+    dashboard::SCENARIO,
+    planning::SCENARIO,
+    tpch::SCENARIO,
 ];

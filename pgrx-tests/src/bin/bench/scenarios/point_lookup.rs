@@ -5,17 +5,17 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use postgres::{Client, Statement};
 
-use super::Scenario;
+use super::{Run, Scenario};
 use crate::contest::{Contender, interleave, time};
 use crate::finding::{Finding, Target};
-use crate::ground::{DATABASE, Ground, OUR_TABLE, SOURCE_TABLE};
+use crate::table::{DATABASE, OUR_TABLE, SOURCE_TABLE, Table};
 use crate::{plan, theirs};
 
 /// The scenario.
 pub const SCENARIO: Scenario = Scenario {
     key: "c",
     title: "3000 lookups by key: prepared, one connection, a transaction each",
-    run,
+    run: Run::Table(run),
 };
 
 /// Lookups a round.
@@ -24,9 +24,10 @@ const LOOKUPS: u64 = 3_000;
 /// Lookups of which the rows are compared.
 const COMPARED: u64 = 200;
 
-fn run(ground: &Ground, rounds: usize) -> Result<Finding> {
+fn run(ground: &Table, rounds: usize) -> Result<Finding> {
     let (mut ours, mut others) = (ground.connect()?, ground.connect()?);
-    let expected = some_rows(&mut ground.standby.connect(DATABASE)?, SOURCE_TABLE, ground.rows)?;
+    let expected =
+        some_rows(&mut ground.source.standby.connect(DATABASE)?, SOURCE_TABLE, ground.rows)?;
     let by_literal = |table: &str| format!("SELECT * FROM {table} WHERE id = 1");
     plan::ensure_remote_filter(&mut ours, &by_literal(OUR_TABLE))?;
     let got = some_rows(&mut ours, OUR_TABLE, ground.rows)?;

@@ -5,17 +5,17 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use postgres::Client;
 
-use super::Scenario;
+use super::{Run, Scenario};
 use crate::contest::{Contender, interleave, time};
 use crate::finding::{Finding, Target};
-use crate::ground::{DATABASE, Ground, OUR_TABLE, SOURCE_TABLE};
+use crate::table::{DATABASE, OUR_TABLE, SOURCE_TABLE, Table};
 use crate::{plan, theirs};
 
 /// The scenario.
 pub const SCENARIO: Scenario = Scenario {
     key: "d",
     title: "a filter that keeps few rows and needs a sequential scan at the source",
-    run,
+    run: Run::Table(run),
 };
 
 /// `name` is an md5 in hexadecimal: this holds for about one row in 4000.
@@ -23,9 +23,9 @@ fn query(table: &str) -> String {
     format!("SELECT * FROM {table} WHERE name ~ 'dead.*f'")
 }
 
-fn run(ground: &Ground, rounds: usize) -> Result<Finding> {
+fn run(ground: &Table, rounds: usize) -> Result<Finding> {
     let (mut ours, mut others) = (ground.connect()?, ground.connect()?);
-    let expected = sorted_rows(&mut ground.standby.connect(DATABASE)?, SOURCE_TABLE)?;
+    let expected = sorted_rows(&mut ground.source.standby.connect(DATABASE)?, SOURCE_TABLE)?;
     plan::ensure_remote_filter(&mut ours, &query(OUR_TABLE))?;
     ensure!(sorted_rows(&mut ours, OUR_TABLE)? == expected, "our rows are wrong");
     let best = theirs::best(|setup| filter(&mut others, &ground.their_table(setup)))?;

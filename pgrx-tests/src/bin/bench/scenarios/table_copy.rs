@@ -10,20 +10,22 @@ use warehouse_tests::Cluster;
 use warehouse_tests::cluster::SUPERUSER;
 use warehouse_tests::install::Install;
 
-use super::Scenario;
+use super::{Run, Scenario};
 use crate::contest::{Contender, interleave, time};
 use crate::finding::{Finding, Target};
-use crate::ground::{DATABASE, Ground, OUR_TABLE, READER, READER_PASSWORD, SOURCE_TABLE};
+use crate::source::{READER, READER_PASSWORD};
+use crate::table::{DATABASE, OUR_TABLE, SOURCE_TABLE, Table};
 use crate::{plan, theirs};
 
 /// The scenario.
-pub const SCENARIO: Scenario = Scenario { key: "b", title: "CREATE TABLE AS", run };
+pub const SCENARIO: Scenario =
+    Scenario { key: "b", title: "CREATE TABLE AS", run: Run::Table(run) };
 
 /// The table that is made again and again: an ordinary, logged one.
 const COPY: &str = "public.copy";
 
-fn run(ground: &Ground, rounds: usize) -> Result<Finding> {
-    let mut source = ground.standby.connect(DATABASE)?;
+fn run(ground: &Table, rounds: usize) -> Result<Finding> {
+    let mut source = ground.source.standby.connect(DATABASE)?;
     let expected = checksum(&mut source, SOURCE_TABLE)?;
     let (mut ours, mut others) = (ground.connect()?, ground.connect()?);
     let mut check = ground.connect()?;
@@ -53,7 +55,7 @@ fn run(ground: &Ground, rounds: usize) -> Result<Finding> {
         .note(format!("{limit:.2} times as long as COPY | COPY")))
 }
 
-fn check_client(ground: &Ground) -> Result<Client> {
+fn check_client(ground: &Table) -> Result<Client> {
     ground.connect()
 }
 
@@ -78,14 +80,15 @@ fn create(client: &mut Client, table: &str) -> Result<Duration> {
 }
 
 /// Copies the table by `psql | psql` into an empty one.
-fn pipe(ground: &Ground, client: &mut Client) -> Result<Duration> {
+fn pipe(ground: &Table, client: &mut Client) -> Result<Duration> {
     drop_copy(client)?;
     client
         .batch_execute(&format!("CREATE TABLE {COPY} AS SELECT * FROM {OUR_TABLE} WHERE false"))?;
     time(|| {
         // The reader takes the way the wrappers take: TCP, as their role.
-        let mut reader = psql(&ground.standby, READER)?
-            .env("PGHOST", ground.standby.host())
+        let mut reader = psql(&ground.source.standby, READER)?
+            .env("PGHOST", ground.source.standby.host())
+            .env("PGPORT", ground.source.port().to_string())
             .env("PGPASSWORD", READER_PASSWORD)
             .args(["--command", &format!("COPY {SOURCE_TABLE} TO STDOUT (FORMAT binary)")])
             .stdout(Stdio::piped())
