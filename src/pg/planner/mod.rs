@@ -191,6 +191,12 @@ impl<'p> Planner<'p> {
             || !query.havingQual.is_null()
     }
 
+    /// Whether the query level may be executed again with other values: a correlated sub-query.
+    pub fn is_rescanned(self) -> bool {
+        // SAFETY: a planner has its global state.
+        !self.get().parent_root.is_null() && unsafe { !(*self.get().glob).paramExecTypes.is_null() }
+    }
+
     /// Whether the query uses DISTINCT ON.
     pub fn has_distinct_on(self) -> bool {
         self.query().hasDistinctOn

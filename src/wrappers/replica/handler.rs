@@ -3,7 +3,7 @@
 
 use super::private::ScanPlan;
 use super::scan::Scan;
-use super::{analyze, asynchronous, build, explain, grouping, import, join, options, plan};
+use super::{analyze, asynchronous, build, explain, grouping, import, join, options, plan, remote};
 use crate::pg::catalog;
 use crate::pg::error::{Error, OrRaise};
 use crate::pg::executor::{AsyncRequest, ScanNode};
@@ -284,8 +284,12 @@ unsafe extern "C-unwind" fn import_foreign_schema(
 }
 
 #[pg_guard]
-unsafe extern "C-unwind" fn is_foreign_path_async_capable(_path: *mut pg_sys::ForeignPath) -> bool {
-    true
+unsafe extern "C-unwind" fn is_foreign_path_async_capable(path: *mut pg_sys::ForeignPath) -> bool {
+    // SAFETY: the planner's own path.
+    unsafe {
+        let rel = Rel::new((*path).path.parent);
+        (*path).path.param_info.is_null() && remote::of(rel).is_none_or(|remote| !remote.rescanned)
+    }
 }
 
 #[pg_guard]

@@ -161,6 +161,7 @@ fn joined<'p>(
         grouping: None,
         work: 0.0,
         sent: join.rows(),
+        rescanned: left.rescanned || right.rescanned,
         refused: RefCell::default(),
     };
     if !is_yielded(&out, join) {

@@ -46,6 +46,7 @@ pub fn size(planner: Planner<'_>, rel: Rel<'_>, relation: Oid) -> Result<()> {
     table.extensions =
         options.extensions.iter().filter_map(|name| types::extension(name)).collect();
     let mut remote = Remote::table(rel.relid(), table, options);
+    remote.rescanned = planner.is_rescanned() || rel.is_lateral();
     let judged = remote::judge(planner, &remote.tables, restrictions(rel));
     let scan = Scanned::new(planner, rel, &remote, &judged.0, &judged.1, rel.rows());
     (remote.work, remote.sent) = (scan.work, scan.sent);

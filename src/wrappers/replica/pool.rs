@@ -166,7 +166,8 @@ pub fn acquire(server: &Server, of_server: Option<u32>) -> Result<Permit> {
 /// Whether one who has a connection waits for a lock that we have.
 fn holder_waits_for_us(key: Key) -> bool {
     let users = BOOK.share().0.users(key);
-    users.iter().any(|user| process::waits_for_lock_of(user.pid, process::id()))
+    !users.is_empty()
+        && users.iter().all(|user| process::waits_for_lock_of(user.pid, process::id()))
 }
 
 fn stuck(server: &Server, bound: u32) -> Error {

@@ -35,6 +35,8 @@ pub struct Remote<'p> {
     pub work: f64,
     /// Rows it sends, before the conditions that are checked here.
     pub sent: f64,
+    /// It may be read again with other values: its parts are not read at the same time.
+    pub rescanned: bool,
     /// What was not built on it at the source.
     pub refused: RefCell<Vec<Refusal>>,
 }
@@ -132,6 +134,7 @@ impl<'p> Remote<'p> {
             grouping: None,
             work: 0.0,
             sent: 0.0,
+            rescanned: false,
             refused: RefCell::default(),
         }
     }

@@ -60,35 +60,6 @@ fn a_ring_of_four_with_a_bound_of_two() -> Result<()> {
     scene.is_empty()
 }
 
-/// A view of another role reads by that role's mapping, so the session needs a second connection.
-#[test]
-fn one_session_that_needs_more_than_there_may_be() -> Result<()> {
-    let mut scene = Scene::new("mappings", 1)?;
-    let owner = format!("{}_owner", scene.database);
-    run(
-        &mut scene.observer,
-        &format!(
-            "CREATE ROLE {owner}; GRANT USAGE ON SCHEMA app TO {owner}; GRANT SELECT ON app.t TO {owner}; \
-             CREATE USER MAPPING FOR {owner} SERVER s1 \
-               OPTIONS (user 'reader', password 'reader password'); \
-             CREATE VIEW app.owned AS SELECT id FROM app.t; ALTER VIEW app.owned OWNER TO {owner}"
-        ),
-    )?;
-    let mut client = scene.session()?;
-    let both = "SELECT count(*) FROM app.t JOIN app.owned USING (id)";
-    for _ in 0..2 {
-        refused(&mut client, both)?.says("40P01", &["\"s1\""])?.hints(&["max_connections"])?;
-        ensure!(scene.usage("s1")?.ends_with("|0|0"), "{}", scene.usage("s1")?);
-        // One after the other they need one at a time.
-        expect(&mut client, ALL, "100")?;
-        expect(&mut client, "SELECT count(*) FROM app.owned", "100")?;
-    }
-    run(&mut scene.observer, "ALTER SERVER s1 OPTIONS (SET max_connections '2')")?;
-    expect(&mut client, both, "100")?;
-    drop(client);
-    scene.is_empty()
-}
-
 /// A session that waits for one server gives back what it keeps unused of another.
 #[test]
 fn who_waits_gives_back_what_it_does_not_use() -> Result<()> {

@@ -25,9 +25,9 @@ use postgres::Client;
 use crate::ask::{rows, run};
 use crate::support::Pair;
 
-/// Leaves the planner no other join.
-const FORCED: &str =
-    "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_nestloop = off";
+/// Leaves the planner no other join. What that makes it believe of costs would have everything compiled.
+const FORCED: &str = "SET enable_hashjoin = off; SET enable_mergejoin = off; \
+    SET enable_nestloop = off; SET jit = off";
 
 /// The name of the node.
 const NODE: &str = "Batched Lookup";
