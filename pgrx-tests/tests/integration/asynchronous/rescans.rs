@@ -52,11 +52,6 @@ const PARTS: [(&str, &str); 7] = [
          (SELECT FROM main.wide WHERE wide.site = k.site AND length(pad) > random() OFFSET k.n)",
         "8",
     ),
-    (
-        "SELECT count(*), count(l.site) FROM public.asked k, LATERAL \
-         (SELECT site, id FROM main.wide WHERE wide.site IN (k.site, k.other) AND random() < 2 LIMIT k.n * 400) l",
-        "14200|14200",
-    ),
 ];
 
 /// Sites in an order in which the one that was left comes after the one that is next, and before.

@@ -7,7 +7,7 @@ use postgres::Client;
 use warehouse_tests::timing::eventually;
 
 use super::{ALL, ALL_THERE, Aside, PATIENCE, Scene, answers, aside, joined};
-use crate::ask::{expect, pid_of, refused, rows, run, told};
+use crate::ask::{expect, pid_of, rows, run, told};
 
 /// The sessions that got 40P01 for a server; the others have to have answers.
 fn victims(sessions: Vec<Aside>) -> Result<Vec<(usize, String)>> {
@@ -118,7 +118,7 @@ fn newcomers_do_not_put_it_off() -> Result<()> {
     let found = one.is_finished() || two.is_finished();
     let victims = victims(vec![one, two])?;
     for newcomer in newcomers {
-        joined(newcomer)?;
+        let _ = joined(newcomer)?;
     }
     ensure!(found, "not found in ten times deadlock_timeout, because others came");
     ensure!(victims.len() == 1, "{victims:?}");
