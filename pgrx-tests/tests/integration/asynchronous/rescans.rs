@@ -20,7 +20,7 @@ const WHOLE: [&str; 5] = [
 ];
 
 /// Inner sides that are left before their end, and what holds whatever rows they gave.
-const PARTS: [(&str, &str); 7] = [
+const PARTS: [(&str, &str); 6] = [
     (
         "SELECT count(*), bool_and(l.site = k.site) FROM public.asked k, LATERAL \
          (SELECT site, id FROM main.t WHERE t.site = k.site AND random() < 2 LIMIT 3) l",

@@ -118,7 +118,7 @@ fn newcomers_do_not_put_it_off() -> Result<()> {
     let found = one.is_finished() || two.is_finished();
     let victims = victims(vec![one, two])?;
     for newcomer in newcomers {
-        let _ = joined(newcomer)?;
+        drop(joined(newcomer)?);
     }
     ensure!(found, "not found in ten times deadlock_timeout, because others came");
     ensure!(victims.len() == 1, "{victims:?}");
