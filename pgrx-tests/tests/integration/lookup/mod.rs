@@ -66,8 +66,8 @@ impl Scene {
     /// Fails unless a query, in which `$` stands for the schema, joins by keys and has the same rows as
     /// over the local copies, whatever the size of the batches.
     fn agrees(&mut self, query: &str) -> Result<()> {
-        let by_keys = query.replace('$', "app");
-        let expected = sorted(&mut self.client, &query.replace('$', "plain"))?;
+        let by_keys = query.replace("$.", "app.");
+        let expected = sorted(&mut self.client, &query.replace("$.", "plain."))?;
         for size in SIZES {
             run(&mut self.client, &format!("SET warehouse.lookup_batch_size = {size}"))?;
             let plan = rows(&mut self.client, &format!("EXPLAIN (VERBOSE, COSTS OFF) {by_keys}"))?;
