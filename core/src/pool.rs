@@ -172,36 +172,45 @@ impl<const S: usize, const W: usize> Pool<S, W> {
     }
 
     /// Whether the waiting session with this ticket has to give way: it is the last to come of sessions
-    /// that wait for nothing but each other, and has what another of them waits for.
-    pub fn is_stuck(&self, ticket: u64) -> bool {
+    /// that wait for nothing but each other, and has what another of them waits for. `blocked` are the
+    /// sessions that wait for locks of Postgres's own, each with all who have to let go first.
+    pub fn is_stuck(&self, ticket: u64, blocked: &[(i32, Vec<i32>)]) -> bool {
         let mut stuck: Vec<&Waiter> = self.waiting().collect();
+        let mut blocked: Vec<&(i32, Vec<i32>)> = blocked.iter().collect();
         loop {
-            let before = stuck.len();
-            let pids: Vec<i32> = stuck.iter().map(|waiter| waiter.member.pid).collect();
+            let before = stuck.len() + blocked.len();
+            let locked: Vec<i32> = blocked.iter().map(|(pid, _)| *pid).collect();
+            let mut pids: Vec<i32> = stuck.iter().map(|waiter| waiter.member.pid).collect();
+            pids.extend(&locked);
+            // Who waits for a lock cannot give back what it does not use; who waits in line does.
+            let rests = |slot: &Slot| match slot.idle {
+                true => locked.contains(&slot.member.pid),
+                false => pids.contains(&slot.member.pid),
+            };
             stuck.retain(|waiter| {
-                let mut count = 0;
-                let mut moves = false;
-                for slot in self.of(waiter.key) {
-                    count += 1;
-                    moves |= slot.idle || !pids.contains(&slot.member.pid);
-                }
-                !moves && waiter.bound != 0 && count >= waiter.bound
+                waiter.bound != 0
+                    && self.of(waiter.key).count() >= waiter.bound as usize
+                    && self.of(waiter.key).all(rests)
             });
-            if stuck.len() == before {
+            blocked.retain(|(_, by)| by.iter().any(|pid| pids.contains(pid)));
+            if stuck.len() + blocked.len() == before {
                 break;
             }
         }
-        let holds = |waiter: &&&Waiter| {
-            stuck
-                .iter()
-                .any(|other| self.of(other.key).any(|slot| slot.member.pid == waiter.member.pid))
-        };
-        stuck.iter().filter(holds).map(|waiter| waiter.ticket).max() == Some(ticket)
-    }
-
-    /// The sessions whose transactions use a connection to a server.
-    pub fn users(&self, key: Key) -> Vec<Member> {
-        self.of(key).filter(|slot| !slot.idle).map(|slot| slot.member).collect()
+        // Who merely stands behind them, and whoever waits for such a one, is not wanted by anybody.
+        loop {
+            let before = stuck.len() + blocked.len();
+            let mut wanted: Vec<i32> = blocked.iter().flat_map(|(_, by)| by).copied().collect();
+            for waiter in &stuck {
+                wanted.extend(self.of(waiter.key).map(|slot| slot.member.pid));
+            }
+            stuck.retain(|waiter| wanted.contains(&waiter.member.pid));
+            blocked.retain(|(pid, _)| wanted.contains(pid));
+            if stuck.len() + blocked.len() == before {
+                break;
+            }
+        }
+        stuck.iter().map(|waiter| waiter.ticket).max() == Some(ticket)
     }
 
     /// How a server is used.
@@ -285,13 +294,13 @@ mod tests {
         let one = granted(pool.ask(key(1), member(1), 1, 0));
         granted(pool.ask(key(2), member(2), 1, 0));
         let first = ticket(pool.ask(key(2), member(1), 1, 0));
-        assert!(!pool.is_stuck(first));
+        assert!(!pool.is_stuck(first, &[]));
         let second = ticket(pool.ask(key(1), member(2), 1, 0));
         // The last to come gives way, the other does not.
-        assert!(pool.is_stuck(second) && !pool.is_stuck(first));
+        assert!(pool.is_stuck(second, &[]) && !pool.is_stuck(first, &[]));
         // A connection that nothing uses would be given back.
         pool.set_idle(one, true);
-        assert!(!pool.is_stuck(second));
+        assert!(!pool.is_stuck(second, &[]));
         assert_eq!(pool.idle_holders(key(1)), vec![member(1)]);
     }
 
@@ -303,7 +312,9 @@ mod tests {
         let first = ticket(pool.ask(key(2), member(1), 1, 0));
         let second = ticket(pool.ask(key(1), member(2), 1, 0));
         let behind = ticket(pool.ask(key(1), member(3), 1, 0));
-        assert!(!pool.is_stuck(behind) && !pool.is_stuck(first) && pool.is_stuck(second));
+        assert!(
+            !pool.is_stuck(behind, &[]) && !pool.is_stuck(first, &[]) && pool.is_stuck(second, &[])
+        );
     }
 
     #[test]
@@ -315,6 +326,42 @@ mod tests {
         assert_eq!(pool.next(key(1)), Some(member(2)));
         granted(pool.ask(key(1), member(2), 1, two));
         granted(pool.ask(key(1), member(3), 3, three));
+    }
+
+    #[test]
+    fn sees_the_locks_of_others() {
+        let mut pool = Small::default();
+        let one = granted(pool.ask(key(1), member(1), 2, 0));
+        let two = granted(pool.ask(key(1), member(2), 2, 0));
+        let third = ticket(pool.ask(key(1), member(3), 2, 0));
+        // One holder waits for a lock of the one in line, the other will end.
+        assert!(!pool.is_stuck(third, &[(1, vec![3])]));
+        assert!(pool.is_stuck(third, &[(1, vec![3]), (2, vec![3])]));
+        assert!(pool.is_stuck(third, &[(1, vec![3]), (2, vec![1])]));
+        // For a lock of somebody else, who does not wait.
+        assert!(!pool.is_stuck(third, &[(1, vec![3]), (2, vec![9])]));
+        // Unused, but who has them cannot give them back.
+        pool.set_idle(one, true);
+        pool.set_idle(two, true);
+        assert!(pool.is_stuck(third, &[(1, vec![3]), (2, vec![3])]));
+        assert!(!pool.is_stuck(third, &[(1, vec![3])]));
+    }
+
+    #[test]
+    fn finds_rings_of_locks_and_connections() {
+        let mut pool = Small::default();
+        granted(pool.ask(key(1), member(1), 1, 0));
+        granted(pool.ask(key(2), member(3), 1, 0));
+        // The first waits for a lock of the second, who waits for the third, who waits for the first.
+        let second = ticket(pool.ask(key(2), member(2), 1, 0));
+        let third = ticket(pool.ask(key(1), member(3), 1, 0));
+        let blocked = [(1, vec![2])];
+        assert!(!pool.is_stuck(second, &blocked) && pool.is_stuck(third, &blocked));
+        assert!(!pool.is_stuck(third, &[]));
+        // Who stands behind, and whoever waits for a lock of them, is left alone.
+        let behind = ticket(pool.ask(key(1), member(4), 1, 0));
+        let blocked = [(1, vec![2]), (7, vec![4])];
+        assert!(!pool.is_stuck(behind, &blocked) && pool.is_stuck(third, &blocked));
     }
 
     #[test]

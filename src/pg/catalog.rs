@@ -291,7 +291,7 @@ pub fn role_name(role: Oid) -> Option<String> {
 
 /// The servers of a wrapper that the current role may use, by name.
 pub fn usable_servers(wrapper: &str) -> Vec<Oid> {
-    pgrx::Spi::get_one_with_args::<Vec<Oid>>(
+    super::sql::value::<Vec<Oid>>(
         "SELECT COALESCE(pg_catalog.array_agg(s.oid ORDER BY s.srvname), '{}') \
          FROM pg_catalog.pg_foreign_server s JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw \
          WHERE w.fdwname = $1 AND pg_catalog.has_server_privilege(s.oid, 'USAGE')",

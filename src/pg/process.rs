@@ -1,5 +1,6 @@
 //! This backend among the others: who it is, waking another, its end.
 
+use pgrx::JsonB;
 use pgrx::pg_sys::{self, Datum, Oid};
 use std::ffi::c_int;
 use std::time::Duration;
@@ -59,15 +60,14 @@ pub fn deadlock_timeout() -> Duration {
     Duration::from_millis(unsafe { pg_sys::DeadlockTimeout }.max(1) as u64)
 }
 
-/// Whether the backend `waiting` waits, through any number of others, for a lock of the backend `holder`.
-pub fn waits_for_lock_of(waiting: i32, holder: i32) -> bool {
-    let found = pgrx::Spi::get_one_with_args::<bool>(
-        "WITH RECURSIVE w(pid) AS (SELECT pg_catalog.unnest(pg_catalog.pg_blocking_pids($1)) \
-         UNION SELECT b FROM w CROSS JOIN LATERAL pg_catalog.unnest(pg_catalog.pg_blocking_pids(w.pid)) b) \
-         SELECT EXISTS (SELECT FROM w WHERE w.pid OPERATOR(pg_catalog.=) $2)",
-        &[waiting.into(), holder.into()],
+/// The backends that wait for locks, each with all that have to let go first.
+pub fn blocked() -> Vec<(i32, Vec<i32>)> {
+    let found = super::sql::value::<JsonB>(
+        "SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(w.pid, pg_catalog.pg_blocking_pids(w.pid))) \
+         FROM (SELECT DISTINCT l.pid FROM pg_catalog.pg_locks l WHERE NOT l.granted) w",
+        &[],
     );
-    matches!(found, Ok(Some(true)))
+    found.ok().flatten().and_then(|json| serde_json::from_value(json.0).ok()).unwrap_or_default()
 }
 
 /// Runs `f` when the process ends.

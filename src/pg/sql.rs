@@ -1,8 +1,9 @@
 //! Small bridges between C strings, SPI and Rust.
 
 use super::error::{Error, Result};
-use pgrx::{PgSqlErrorCode, Spi};
-use std::ffi::{CStr, c_char};
+use pgrx::datum::DatumWithOid;
+use pgrx::{FromDatum, IntoDatum, PgSqlErrorCode, Spi, pg_sys, spi};
+use std::ffi::{CStr, CString, c_char};
 
 /// Copies a palloc'd C string and frees it; NULL becomes the empty string.
 pub fn owned(ptr: *mut c_char) -> String {
@@ -12,7 +13,7 @@ pub fn owned(ptr: *mut c_char) -> String {
     // SAFETY: a palloc'd, NUL-terminated string that nobody else frees.
     unsafe {
         let text = CStr::from_ptr(ptr).to_string_lossy().into_owned();
-        pgrx::pg_sys::pfree(ptr.cast());
+        pg_sys::pfree(ptr.cast());
         text
     }
 }
@@ -35,24 +36,46 @@ pub fn execute(sql: &str) -> Result<()> {
 
 /// How many statements a text holds. A syntax error raises its own ERROR.
 pub fn statements(text: &str) -> Result<usize> {
-    let text = std::ffi::CString::new(text).map_err(|_| {
+    let text = CString::new(text).map_err(|_| {
         Error::new(PgSqlErrorCode::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE, "a statement holds a NUL")
     })?;
     // SAFETY: parses a NUL-terminated text into a list in the current memory context.
-    let parsed = unsafe { pgrx::pg_sys::pg_parse_query(text.as_ptr()) };
+    let parsed = unsafe { pg_sys::pg_parse_query(text.as_ptr()) };
     // SAFETY: NULL or a list.
-    Ok(unsafe { super::list::pointers::<pgrx::pg_sys::Node>(parsed) }.len())
+    Ok(unsafe { super::list::pointers::<pg_sys::Node>(parsed) }.len())
+}
+
+/// The one value of a query that changes nothing; `None` for NULL or no row. Takes no transaction id,
+/// so it works on a standby and within parallel queries.
+pub fn value<T: FromDatum + IntoDatum>(
+    query: &str,
+    args: &[DatumWithOid<'_>],
+) -> spi::Result<Option<T>> {
+    let found = Spi::connect(|client| client.select(query, Some(1), args)?.first().get_one::<T>());
+    match found {
+        Err(spi::Error::InvalidPosition) => Ok(None),
+        found => found,
+    }
 }
 
 /// The plan of a statement as JSON, with VERBOSE. What is wrong with it raises its own ERROR.
 pub fn explain(statement: &str) -> Result<String> {
-    let failed = |error: pgrx::spi::Error| {
-        Error::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, format!("EXPLAIN failed: {error}"))
-    };
     let sql = format!("EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) {statement}");
-    let found: Option<pgrx::datum::Json> = Spi::connect_mut(|client| {
-        client.update(&sql, None, &[])?.first().get_one::<pgrx::datum::Json>()
-    })
-    .map_err(failed)?;
-    Ok(found.map_or_else(String::new, |json| json.0.to_string()))
+    let sql = CString::new(sql).map_err(|_| {
+        Error::new(PgSqlErrorCode::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE, "a statement holds a NUL")
+    })?;
+    // SAFETY: an ERROR ends the connection with its transaction; the text is copied. (SPI counts EXPLAIN
+    // as no read-only statement, and pgrx gives every other one a transaction id.)
+    unsafe {
+        pg_sys::SPI_connect();
+        let status = pg_sys::SPI_execute(sql.as_ptr(), false, 0);
+        let table = pg_sys::SPI_tuptable;
+        let text = if status < 0 || table.is_null() || (*table).numvals == 0 {
+            String::new()
+        } else {
+            owned(pg_sys::SPI_getvalue(*(*table).vals, (*table).tupdesc, 1))
+        };
+        pg_sys::SPI_finish();
+        Ok(text)
+    }
 }

@@ -123,9 +123,14 @@ pub fn relation_name(oid: Oid) -> String {
 
 /// A relation's schema and name, quoted, for messages.
 pub fn relation_label(oid: Oid) -> String {
+    format!("\"{}\"", relation_plain_label(oid))
+}
+
+/// A relation's schema and name.
+pub fn relation_plain_label(oid: Oid) -> String {
     // SAFETY: a plain lookup.
     let schema = namespace_name(unsafe { pg_sys::get_rel_namespace(oid) });
-    format!("\"{schema}.{}\"", relation_name(oid))
+    format!("{schema}.{}", relation_name(oid))
 }
 
 /// The facts of a type that decide how it travels.
@@ -243,7 +248,7 @@ pub fn default_equality(of: Oid) -> Oid {
 
 /// A type by its name in SQL, if there is one.
 pub fn by_name(name: &str) -> Option<Oid> {
-    let found = pgrx::Spi::get_one_with_args::<Oid>(
+    let found = super::sql::value::<Oid>(
         "SELECT pg_catalog.to_regtype($1)::pg_catalog.oid",
         &[name.into()],
     );

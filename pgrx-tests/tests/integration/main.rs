@@ -12,6 +12,7 @@ mod differential;
 mod failure;
 mod harness;
 mod import;
+mod lookup;
 mod merge;
 mod session;
 mod support;

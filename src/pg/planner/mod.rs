@@ -174,7 +174,11 @@ impl<'p> Planner<'p> {
 
     /// Whether rows may have to be fetched again one by one: the query changes or locks rows.
     pub fn rechecks_rows(self) -> bool {
-        !self.is_select() || !self.get().rowMarks.is_null()
+        let changes = !matches!(
+            self.query().commandType,
+            pg_sys::CmdType::CMD_SELECT | pg_sys::CmdType::CMD_INSERT
+        );
+        changes || !self.get().rowMarks.is_null()
     }
 
     /// Whether the query uses GROUPING SETS.

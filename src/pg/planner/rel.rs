@@ -377,6 +377,17 @@ impl<'p> Rel<'p> {
         }
     }
 
+    /// Makes all ways to compute it so far dearer by a factor.
+    pub fn slow_down(self, factor: f64) {
+        // SAFETY: a list of paths that have not been compared with those of other relations yet.
+        unsafe {
+            for path in list::pointers::<pg_sys::Path>(self.get().pathlist) {
+                (*path).startup_cost *= factor;
+                (*path).total_cost *= factor;
+            }
+        }
+    }
+
     /// Adds a way to compute this grouping.
     pub fn add_group_path(self, planner: Planner<'p>, cost: Cost, note: &str) {
         // SAFETY: as above.

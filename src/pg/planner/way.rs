@@ -39,33 +39,23 @@ impl<'p> Rel<'p> {
             for condition in conditions {
                 private = list::push(private, condition.as_ptr());
             }
-            let path = if self.is_table() {
-                pg_sys::create_foreignscan_path(
-                    planner.as_ptr(),
-                    self.as_ptr(),
-                    std::ptr::null_mut(),
-                    cost.rows,
-                    cost.startup,
-                    cost.total,
-                    std::ptr::null_mut(),
-                    std::ptr::null_mut(),
-                    std::ptr::null_mut(),
-                    private,
-                )
+            let make = if self.is_table() {
+                pg_sys::create_foreignscan_path
             } else {
-                pg_sys::create_foreign_join_path(
-                    planner.as_ptr(),
-                    self.as_ptr(),
-                    std::ptr::null_mut(),
-                    cost.rows,
-                    cost.startup,
-                    cost.total,
-                    std::ptr::null_mut(),
-                    std::ptr::null_mut(),
-                    std::ptr::null_mut(),
-                    private,
-                )
+                pg_sys::create_foreign_join_path
             };
+            let path = make(
+                planner.as_ptr(),
+                self.as_ptr(),
+                std::ptr::null_mut(),
+                cost.rows,
+                cost.startup,
+                cost.total,
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+                private,
+            );
             Way::new(path.cast())
         }
     }

@@ -140,9 +140,15 @@ pub fn build<'p>(
         local: reasons,
         styled: scope.styled.get(),
         refused: remote.refused.borrow().clone(),
-        pushed: if pushdown::is_described() { deparse::clauses(&query) } else { Vec::new() },
+        relations: described(|| remote.tables.iter().map(|t| t.table.plain_label()).collect()),
+        pushed: described(|| deparse::clauses(&query)),
     };
     Ok(Chosen { plan, params: converter.params, local, target })
+}
+
+/// What only `warehouse.explain_pushdown()` wants to know.
+fn described(what: impl FnOnce() -> Vec<String>) -> Vec<String> {
+    if pushdown::is_described() { what() } else { Vec::new() }
 }
 
 /// Takes the comparisons of a constant with a run-time value out of the conditions: such as the site

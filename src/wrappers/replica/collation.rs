@@ -5,6 +5,7 @@
 //! a *signature* (locales such as C.UTF-8 have no version, as they sort by code point); a foreign table remembers the source's at import (option `remote_collation`), so
 //! that planning needs no connection, and the scan checks that it still holds.
 
+use crate::pg::sql;
 use std::cell::RefCell;
 
 /// The signature of a database whose text sorts by bytes.
@@ -44,7 +45,7 @@ pub fn local_signature() -> String {
         return known;
     }
     let version = pgrx::pg_sys::PG_VERSION_NUM as i32;
-    let found = pgrx::Spi::get_one::<String>(&signature_sql(version)).ok().flatten();
+    let found = sql::value::<String>(&signature_sql(version), &[]).ok().flatten();
     let found = found.unwrap_or_default();
     LOCAL.with_borrow_mut(|known| *known = Some(found.clone()));
     found

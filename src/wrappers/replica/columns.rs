@@ -111,11 +111,20 @@ impl ReplicaTable {
 
     /// What an error calls it: its name here, and the site if a constant column says one.
     pub fn label(&self) -> String {
+        format!("{}{}", types::relation_label(self.relation), self.site_label())
+    }
+
+    /// The same without quotes.
+    pub fn plain_label(&self) -> String {
+        format!("{}{}", types::relation_plain_label(self.relation), self.site_label())
+    }
+
+    fn site_label(&self) -> String {
         let site = self.columns.iter().find_map(|c| match &c.source {
             ColumnSource::Constant(value) => Some(format!(" ({} {})", c.name, value)),
             _ => None,
         });
-        format!("{}{}", types::relation_label(self.relation), site.unwrap_or_default())
+        site.unwrap_or_default()
     }
 }
 

@@ -3,7 +3,6 @@
 use super::introspect::Enum;
 use crate::pg::error::Result;
 use crate::pg::{keywords, sql};
-use pgrx::Spi;
 use std::collections::HashMap;
 use warehouse_core::quote;
 
@@ -55,7 +54,7 @@ pub fn ensure(local_schema: &str, wanted: &Enum) -> Result<(Option<String>, Vec<
 }
 
 fn kind_of(schema: &str, name: &str) -> Option<String> {
-    Spi::get_one_with_args::<String>(
+    sql::value::<String>(
         "SELECT (SELECT t.typtype::pg_catalog.text FROM pg_catalog.pg_type t \
            JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
          WHERE n.nspname = $1 AND t.typname = $2)",
@@ -67,7 +66,7 @@ fn kind_of(schema: &str, name: &str) -> Option<String> {
 
 /// The labels of a local enum, in their order.
 fn labels(schema: &str, name: &str) -> Vec<String> {
-    Spi::get_one_with_args::<Vec<String>>(
+    sql::value::<Vec<String>>(
         "SELECT COALESCE(pg_catalog.array_agg(e.enumlabel::pg_catalog.text ORDER BY e.enumsortorder), '{}') \
          FROM pg_catalog.pg_enum e JOIN pg_catalog.pg_type t ON t.oid = e.enumtypid \
            JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \

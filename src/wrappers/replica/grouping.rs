@@ -4,7 +4,7 @@ use super::build::key_expr;
 use super::columns::Scope;
 use super::cost;
 use super::partial;
-use super::plan::{note, whole_cost};
+use super::plan::{ONE_AFTER_THE_OTHER, note, whole_cost};
 use super::private::PathNote;
 use super::remote::{self, Grouping, Kept, Remote};
 use crate::pg::node::{Kind, Node};
@@ -24,6 +24,7 @@ pub fn add_paths<'p>(
     if remote::of(grouped).is_some() {
         return;
     }
+    group_here_later(grouped);
     let Some(below) = remote::of(input) else { return };
     let remote = match grouped_remote(planner, input, below, grouped, having) {
         Ok(remote) => remote,
@@ -41,6 +42,7 @@ pub fn add_partial_paths<'p>(planner: Planner<'p>, input: Rel<'p>, grouped: Rel<
     if remote::of(grouped).is_some() {
         return;
     }
+    group_here_later(grouped);
     let Some(below) = remote::of(input) else { return };
     let remote = match partial_remote(planner, input, below, grouped) {
         Ok(remote) => remote,
@@ -50,6 +52,14 @@ pub fn add_partial_paths<'p>(planner: Planner<'p>, input: Rel<'p>, grouped: Rel<
     let Some(remote) = remote::of(grouped) else { return };
     let cost = whole_cost(planner, grouped, remote, remote.sent);
     grouped.add_group_path(planner, cost, &note(PathNote::default()));
+}
+
+/// Parts that are grouped here, each for itself, are read one after the other; all at once if their rows
+/// are grouped together.
+fn group_here_later(grouped: Rel<'_>) {
+    if grouped.is_part() {
+        grouped.slow_down(ONE_AFTER_THE_OTHER);
+    }
 }
 
 /// SELECT DISTINCT at the source.

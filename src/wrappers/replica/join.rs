@@ -30,6 +30,11 @@ pub fn add_paths<'p>(
             return;
         }
     };
+    for clause in &joined.local {
+        let reason = remote::refusal(planner, &joined.tables, *clause);
+        left.refuse("join", &reason);
+        right.refuse("join", &reason);
+    }
     // A relation is joined in several ways with the same result; its source will choose the cheapest.
     if remote::of(join).is_some_and(|before| joined.work >= before.work) {
         return;

@@ -23,7 +23,7 @@ use warehouse_core::predicate::{Bound, Expr, Reason, SortTerm, bound};
 /// Rows that a table nobody has analyzed is taken to have.
 const UNKNOWN_ROWS: f64 = 10_000.0;
 /// Cost of reading parts one after the other relative to all at once.
-const ONE_AFTER_THE_OTHER: f64 = 1.2;
+pub const ONE_AFTER_THE_OTHER: f64 = 1.2;
 /// Cost of a LIMIT at the source relative to the same LIMIT here.
 const SOURCE_LIMIT: f64 = 0.95;
 

@@ -154,27 +154,21 @@ pub fn acquire(server: &Server, of_server: Option<u32>) -> Result<Permit> {
         for holder in holders {
             process::nudge(holder.pid, holder.backend);
         }
-        if since.elapsed() >= process::deadlock_timeout()
-            && (BOOK.share().0.is_stuck(ticket.0) || holder_waits_for_us(key))
-        {
-            return Err(stuck(server, bound));
+        if since.elapsed() >= process::deadlock_timeout() {
+            let blocked = process::blocked();
+            if BOOK.share().0.is_stuck(ticket.0, &blocked) {
+                return Err(stuck(server, bound));
+            }
         }
         wait::sleep_until_woken(LOOK_AGAIN);
     }
-}
-
-/// Whether one who has a connection waits for a lock that we have.
-fn holder_waits_for_us(key: Key) -> bool {
-    let users = BOOK.share().0.users(key);
-    !users.is_empty()
-        && users.iter().all(|user| process::waits_for_lock_of(user.pid, process::id()))
 }
 
 fn stuck(server: &Server, bound: u32) -> Error {
     Error::new(
         Code::ERRCODE_T_R_DEADLOCK_DETECTED,
         format!(
-            "deadlock: this session waits for one of the {bound} connections to server \"{}\", and those who have them wait for one that it has",
+            "deadlock: this session waits for one of the {bound} connections to server \"{}\", and those who have them wait for what it has",
             server.name
         ),
     )

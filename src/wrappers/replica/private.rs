@@ -158,6 +158,9 @@ pub struct ScanPlan {
     /// Why what is above it stayed here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<Refusal>,
+    /// The relations; only for `warehouse.explain_pushdown()`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relations: Vec<String>,
     /// What the source does, part by part; only for `warehouse.explain_pushdown()`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pushed: Vec<String>,

@@ -5,6 +5,7 @@
 
 use super::private::{Refusal, ScanPlan};
 use crate::pg::error::{Error, Result};
+use crate::pg::guc::Level;
 use crate::pg::sql;
 use pgrx::PgSqlErrorCode as Code;
 use serde::{Deserialize, Serialize};
@@ -42,7 +43,7 @@ pub fn note(
     pushed: Vec<String>,
     local: Vec<(String, String)>,
 ) -> String {
-    let relation = plan.label.replace('"', "");
+    let relation = plan.relations.join(", ");
     let note = Note { relation, server, pushed, local, refused: plan.refused.clone() };
     serde_json::to_string(&note).expect("invariant: strings are always JSON")
 }
@@ -73,20 +74,25 @@ pub fn explain(query: &str) -> Result<Vec<Row>> {
         }
     }
     let _back = Back(DESCRIBED.replace(true));
+    // A plan that was kept from before holds no notes.
+    let level = Level::enter();
+    level.set(c"plan_cache_mode", c"force_custom_plan");
     let text = sql::explain(query)?;
     let plans: Value = serde_json::from_str(&text)
         .map_err(|error| Error::bug(format!("EXPLAIN wrote no JSON: {error}")))?;
     let mut rows = Vec::new();
     for plan in plans.as_array().into_iter().flatten() {
-        walk(&plan["Plan"], &mut rows);
+        walk(&plan["Plan"], "", &mut rows);
     }
     Ok(rows)
 }
 
-/// Adds the rows of a node and of all below it; returns the scans that it is built on.
-fn walk(node: &Value, rows: &mut Vec<Row>) -> Vec<Note> {
+/// Adds the rows of a node, whose parent is of the kind given, and of all below it; returns the scans
+/// that it is built on.
+fn walk(node: &Value, parent: &str, rows: &mut Vec<Row>) -> Vec<Note> {
     let own = node[PROPERTY.to_str().unwrap_or_default()].as_str();
-    if let Some(note) = own.and_then(|text| serde_json::from_str::<Note>(text).ok()) {
+    let own = own.and_then(|text| serde_json::from_str::<Note>(text).ok());
+    if let Some(note) = &own {
         let row = |clause: &String, reason: Option<&String>| Row {
             relation: note.relation.clone(),
             clause: clause.clone(),
@@ -95,23 +101,37 @@ fn walk(node: &Value, rows: &mut Vec<Row>) -> Vec<Note> {
         };
         rows.extend(note.pushed.iter().map(|clause| row(clause, None)));
         rows.extend(note.local.iter().map(|(clause, reason)| row(clause, Some(reason))));
-        return vec![note];
     }
     let mut notes = Vec::new();
     let mut local_side = false;
+    let kind = node["Node Type"].as_str().unwrap_or_default();
     for child in node["Plans"].as_array().into_iter().flatten() {
-        let below = walk(child, rows);
-        local_side |= below.is_empty();
-        notes.extend(below);
+        let below = walk(child, kind, rows);
+        // A sub-query is no side of what it stands in.
+        let beside = child["Parent Relationship"].as_str().unwrap_or_default();
+        if !matches!(beside, "InitPlan" | "SubPlan") {
+            local_side |= below.is_empty();
+            notes.extend(below);
+        }
     }
-    if !notes.is_empty() {
-        above(node, &notes, local_side, rows);
+    match own {
+        Some(note) => vec![note],
+        None => {
+            if !notes.is_empty() {
+                above(node, parent, &notes, local_side, rows);
+            }
+            notes
+        }
     }
-    notes
+}
+
+/// Whether a node of this kind wants its rows sorted for itself.
+fn sorts_for_itself(kind: &str) -> bool {
+    matches!(kind, "Merge Join" | "Aggregate" | "Group" | "Unique" | "WindowAgg" | "SetOp")
 }
 
 /// Adds the rows of a node above scans of ours.
-fn above(node: &Value, notes: &[Note], local_side: bool, rows: &mut Vec<Row>) {
+fn above(node: &Value, parent: &str, notes: &[Note], local_side: bool, rows: &mut Vec<Row>) {
     let kind = node["Node Type"].as_str().unwrap_or_default();
     let text = |property: &str| match &node[property] {
         Value::String(text) => Some(text.clone()),
@@ -168,6 +188,7 @@ fn above(node: &Value, notes: &[Note], local_side: bool, rows: &mut Vec<Row>) {
             add(clause, reason);
         }
         "Unique" => add("DISTINCT".to_owned(), refused("DISTINCT").unwrap_or_else(together)),
+        "Sort" | "Incremental Sort" if sorts_for_itself(parent) => {}
         "Sort" | "Incremental Sort" => {
             let keys = text("Sort Key").unwrap_or_default();
             add(format!("ORDER BY {keys}"), refused("ORDER BY").unwrap_or_else(together));
@@ -178,6 +199,7 @@ fn above(node: &Value, notes: &[Note], local_side: bool, rows: &mut Vec<Row>) {
         _ => {}
     }
     if let Some(filter) = text("Filter") {
-        add(filter, together());
+        let having = (kind == "Aggregate").then(|| refused("GROUP BY")).flatten();
+        add(filter, having.unwrap_or_else(together));
     }
 }

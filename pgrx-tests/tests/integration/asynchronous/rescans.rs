@@ -20,7 +20,7 @@ const WHOLE: [&str; 5] = [
 ];
 
 /// Inner sides that are left before their end, and what holds whatever rows they gave.
-const PARTS: [(&str, &str); 6] = [
+const PARTS: [(&str, &str); 7] = [
     (
         "SELECT count(*), bool_and(l.site = k.site) FROM public.asked k, LATERAL \
          (SELECT site, id FROM main.t WHERE t.site = k.site AND random() < 2 LIMIT 3) l",
@@ -29,7 +29,7 @@ const PARTS: [(&str, &str); 6] = [
     // What was left has no end that could be waited for.
     (
         "SELECT count(*), bool_and(l.site = k.site) FROM public.asked k, LATERAL \
-         (SELECT site, id FROM main.wide WHERE wide.site = k.site AND random() < 2 LIMIT 3) l",
+         (SELECT site, id FROM main.flood WHERE flood.site = k.site AND random() < 2 LIMIT 3) l",
         "24|t",
     ),
     (
@@ -51,6 +51,12 @@ const PARTS: [(&str, &str); 6] = [
         "SELECT count(*) FROM public.asked k WHERE EXISTS \
          (SELECT FROM main.wide WHERE wide.site = k.site AND length(pad) > random() OFFSET k.n)",
         "8",
+    ),
+    // Of one site or of two, which have 1,000 rows each.
+    (
+        "SELECT count(*), count(l.site) FROM public.asked k, LATERAL \
+         (SELECT site, id FROM main.wide WHERE wide.site IN (k.site, k.other) AND random() < 2 LIMIT k.n * 400) l",
+        "12000|12000",
     ),
 ];
 

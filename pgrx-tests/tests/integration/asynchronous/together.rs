@@ -97,7 +97,7 @@ fn joins_site_by_site() -> Result<()> {
             ),
             (
                 "SELECT h.site, count(*) FROM main.held h JOIN main.u ON h.site = u.site AND h.id = u.t_id \
-                 GROUP BY h.site",
+                 GROUP BY h.site ORDER BY 1",
                 "a|200\nb|200\nc|200\nd|200",
             ),
         ],
@@ -129,4 +129,26 @@ fn cursors() -> Result<()> {
         "BEGIN; DECLARE c CURSOR FOR SELECT id / 10000 FROM main.held WHERE id % 10000 = 1",
         &[("FETCH ALL FROM c", "1\n2\n3\n4")],
     )
+}
+
+/// Plans in which the parts of an Append cannot run at the same time take the sum of their times.
+#[test]
+fn what_stays_here_is_done_above_the_append() -> Result<()> {
+    let mut scene = Scene::new("above")?;
+    let mut alone = Vec::new();
+    for sql in [
+        "SELECT count(id) FROM main.wide WHERE random() < 2",
+        "SELECT id % 3, count(*), max(pad) FROM main.wide WHERE random() < 2 GROUP BY 1",
+        "SELECT site, count(*), max(pad) FROM main.wide WHERE random() < 2 GROUP BY site",
+        "SELECT DISTINCT site, id % 7 FROM main.wide WHERE random() < 2",
+        "SELECT string_agg(pad, ',') FROM main.wide",
+        "SELECT site, id FROM main.wide WHERE random() < 2 ORDER BY pad || id",
+    ] {
+        let plan = rows(&mut scene.client, &format!("EXPLAIN (COSTS OFF) {sql}"))?;
+        if plan.matches("Async Foreign Scan").count() != 4 {
+            alone.push(format!("{sql}\n{plan}"));
+        }
+    }
+    ensure!(alone.is_empty(), "one after the other:\n{}", alone.join("\n"));
+    Ok(())
 }

@@ -165,6 +165,46 @@ fn a_table_and_one_connection_of_two() -> Result<()> {
     Ok(())
 }
 
+/// A session that keeps an unused connection cannot give it up while it waits for a table: a refresh
+/// that has the table locked and wants to read, and the dashboards that wait for it.
+#[test]
+fn a_table_and_an_unused_connection() -> Result<()> {
+    let mut scene = Scene::new("unusedandtable", 1)?;
+    run(&mut scene.observer, "CREATE TABLE mart (id int)")?;
+    let mut one = scene.session()?;
+    expect(&mut one, ALL, "100")?;
+    let mut two = scene.session()?;
+    run(&mut two, "BEGIN; LOCK TABLE mart")?;
+    let blocked = pid_of(&mut one)?;
+    let one = aside(one, "SELECT count(*) FROM mart");
+    waits_for_a_lock(&mut scene, blocked)?;
+    let two = aside(two, &format!("{ALL}; COMMIT"));
+    let victims = victims(vec![one, two])?;
+    ensure!(victims.len() <= 1, "{victims:?}");
+    Ok(())
+}
+
+/// One waits for a table of the second, who waits for a connection of the third, who waits for a
+/// connection of the first.
+#[test]
+fn a_ring_of_a_table_and_two_connections() -> Result<()> {
+    let mut scene = Scene::new("mixedring", 1)?;
+    run(&mut scene.observer, "CREATE TABLE mart (id int)")?;
+    let mut one = scene.holder(ALL)?;
+    let mut two = scene.session()?;
+    run(&mut two, "BEGIN; LOCK TABLE mart")?;
+    let three = scene.holder(ALL_THERE)?;
+    let blocked = pid_of(&mut one)?;
+    let one = aside(one, "SELECT count(*) FROM mart; COMMIT");
+    waits_for_a_lock(&mut scene, blocked)?;
+    let two = aside(two, &format!("{ALL_THERE}; COMMIT"));
+    scene.waiting("s2", 1)?;
+    let three = aside(three, &format!("{ALL}; COMMIT"));
+    let victims = victims(vec![one, two, three])?;
+    ensure!(victims.len() == 1, "{victims:?}");
+    scene.is_empty()
+}
+
 /// Waits until a session waits for a lock of Postgres's own.
 fn waits_for_a_lock(scene: &mut Scene, pid: i32) -> Result<()> {
     let sql = format!("SELECT wait_event_type FROM pg_stat_activity WHERE pid = {pid}");

@@ -1,6 +1,7 @@
 //! What may be declared, and what there is without preloading.
 
 use anyhow::{Result, ensure};
+use warehouse_tests::Standby;
 
 use super::{ALL, Scene};
 use crate::ask::{expect, refused, rows, run};
@@ -71,5 +72,45 @@ fn without_preloading_there_is_no_bound() -> Result<()> {
         expect(client, ALL, "100")?;
     }
     drop(held);
+    Ok(())
+}
+
+/// A standby of the warehouse has a book of its own, and nothing on it asks for a transaction id.
+#[test]
+fn on_a_standby_of_the_warehouse() -> Result<()> {
+    let scene = Scene::apart("standby", ", max_connections '1'", true)?;
+    let standby = Standby::of(scene.warehouse.cluster(), "warehouse-standby")
+        .setting("deadlock_timeout", "400ms")
+        .start()?;
+    standby.wait_for_replay()?;
+    let mut failed = Vec::new();
+    for (sql, answer) in [
+        (ALL, "100"),
+        ("SELECT count(*) FROM app.t WHERE id::text LIKE '1%' AND id::text < '5'", "12"),
+        (
+            "SELECT server, connections, max_connections FROM warehouse.replica_usage() ORDER BY 1",
+            "s1|1|1\ns2|0|1",
+        ),
+        ("SELECT server, reachable FROM warehouse.replica_status() ORDER BY 1", "s1|t\ns2|t"),
+        ("SELECT pushed FROM warehouse.explain_pushdown('SELECT * FROM app.t WHERE id = 1')", "t"),
+        ("SELECT warehouse.disconnect()", "1"),
+    ] {
+        let mut client = standby.connect(&scene.database)?;
+        let found = rows(&mut client, ALL).and_then(|_| rows(&mut client, sql));
+        match found {
+            Ok(found) => ensure!(found == answer, "{sql}: {found}"),
+            Err(error) => failed.push(format!("{error:#}")),
+        }
+    }
+    // One who waits looks for deadlocks.
+    let mut holder = standby.connect(&scene.database)?;
+    run(&mut holder, &format!("BEGIN; {ALL}"))?;
+    let waiting = super::aside(standby.connect(&scene.database)?, ALL);
+    std::thread::sleep(std::time::Duration::from_millis(1200));
+    run(&mut holder, "COMMIT")?;
+    if let Err(error) = super::answers(waiting, "100") {
+        failed.push(format!("waiting: {error:#}"));
+    }
+    ensure!(failed.is_empty(), "{failed:#?}");
     Ok(())
 }

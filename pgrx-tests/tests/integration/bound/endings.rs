@@ -15,7 +15,7 @@ use crate::ask::{expect, pid_of, run};
 #[test]
 fn who_ends_takes_nothing_from_the_next() -> Result<()> {
     let mut scene = Scene::apart("handover", ", max_connections '1'", true)?;
-    for round in 1..=6 {
+    for round in 1..=5 {
         let holder = scene.holder(ALL)?;
         let mut next = scene.session()?;
         run(&mut next, "BEGIN")?;

@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use warehouse_tests::Cluster;
 
 use super::{Ground, Scene};
-use crate::ask::{expect, run};
+use crate::ask::{declare, expect, run};
 
 /// Sessions that query at the same time.
 const SESSIONS: usize = 10;
@@ -136,4 +137,60 @@ fn a_source_with_the_same_limit_refuses_nobody() -> Result<()> {
         Ok(())
     })?;
     scene.is_empty()
+}
+
+/// A connection is given back when the source has noticed its end, not when it has been told: at a
+/// source that lets everybody in at once the next one would be there before the last has gone.
+#[test]
+fn handing_over_is_not_seen_at_the_source() -> Result<()> {
+    let scene = Scene::new("handingover", 1)?;
+    let source = Cluster::builder("trusting").hba("host all all 127.0.0.1/32 trust").start()?;
+    source.execute("postgres", "CREATE ROLE reader LOGIN")?;
+    let name = "handing over";
+    let mut client = scene.session()?;
+    let options = format!(", max_connections '1', application_name '{name}'");
+    declare(&mut client, "trusting", source.port(), "postgres", &options)?;
+    run(
+        &mut client,
+        "CREATE FOREIGN TABLE one (relname name) SERVER trusting \
+           OPTIONS (schema_name 'pg_catalog', table_name 'pg_class')",
+    )?;
+    let sql = "SELECT count(*) FROM one WHERE relname = 'pg_class'";
+    let done = AtomicBool::new(false);
+    let ground = &scene.ground;
+    let (most, taken) = thread::scope(|scope| {
+        let watcher = scope.spawn(|| -> Result<i64> {
+            let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1";
+            let mut source = source.connect("postgres")?;
+            let count = source.prepare(count)?;
+            let mut most = 0;
+            while !done.load(Ordering::SeqCst) {
+                most = most.max(source.query_one(&count, &[&name])?.get(0));
+            }
+            Ok(most)
+        });
+        let turns: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| -> Result<()> {
+                    let mut client = ground.session()?;
+                    for _ in 0..120 {
+                        expect(&mut client, sql, "1")?;
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        let mut taken = Ok(());
+        for turn in turns {
+            let one = turn.join().map_err(|_| anyhow!("a session panicked"));
+            taken = taken.and(one.and_then(|one| one));
+        }
+        done.store(true, Ordering::SeqCst);
+        let most = watcher.join().map_err(|_| anyhow!("the watcher panicked"));
+        (most.and_then(|most| most), taken)
+    });
+    taken?;
+    let most = most?;
+    ensure!(most == 1, "{most} connections with a bound of 1");
+    Ok(())
 }

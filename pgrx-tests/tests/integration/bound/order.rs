@@ -81,3 +81,54 @@ fn who_leaves_the_line_is_passed() -> Result<()> {
     }
     expect(&mut scene.observer, SERVED, "2 4")
 }
+
+/// Statements that change something, and those with parallel workers, wait like any other; longer than
+/// it takes to look for deadlocks.
+#[test]
+fn every_kind_of_statement_waits() -> Result<()> {
+    let mut scene = start("kinds")?;
+    run(
+        &mut scene.observer,
+        "CREATE TABLE big AS SELECT g % 100 + 1 AS id, g AS n FROM generate_series(1, 20000) g; ANALYZE big",
+    )?;
+    for (sql, answer) in [
+        (
+            "SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; \
+             SELECT count(*) FROM (SELECT id, sum(n) FROM big GROUP BY id) x JOIN app.t USING (id)",
+            "100",
+        ),
+        ("INSERT INTO served (session, n) SELECT 1, id FROM app.t", ""),
+        (
+            "WITH x AS (INSERT INTO served (session) VALUES (9) RETURNING 1) SELECT count(*) FROM app.t, x",
+            "100",
+        ),
+        ("UPDATE big SET n = 0 FROM app.t WHERE big.id = t.id AND t.id = 3", ""),
+        (
+            "DO $$ BEGIN IF (SELECT count(*) FROM app.t) <> 100 THEN RAISE 'wrong'; END IF; END $$",
+            "",
+        ),
+        ("CREATE TABLE made AS SELECT * FROM app.t", ""),
+        ("ANALYZE app.t", ""),
+        (
+            "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT count(*) FROM app.t LIMIT 0",
+            "",
+        ),
+        ("BEGIN READ ONLY; SELECT count(*) FROM app.t; COMMIT", "100"),
+        (
+            "CREATE SCHEMA again; IMPORT FOREIGN SCHEMA public LIMIT TO (t) FROM SERVER s1 INTO again",
+            "",
+        ),
+    ] {
+        let mut holder = scene.holder(ALL)?;
+        let waiting = aside(scene.session()?, sql);
+        if !sql.starts_with("EXPLAIN") {
+            scene.waiting("s1", 1).with_context(|| sql.to_owned())?;
+            std::thread::sleep(std::time::Duration::from_millis(750));
+        }
+        run(&mut holder, "COMMIT")?;
+        let (_, found) = joined(waiting)?;
+        let found = found.with_context(|| sql.to_owned())?;
+        ensure!(answer.is_empty() || found == answer, "{sql}: {found}");
+    }
+    Ok(())
+}

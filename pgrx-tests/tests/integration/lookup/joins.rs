@@ -102,6 +102,9 @@ fn several_joins() -> Result<()> {
         "SELECT v.k, i.id FROM (VALUES (1), (2), (2), (NULL), (77)) v (k) LEFT JOIN $.i ON i.k = v.k",
         "SELECT g, i.id FROM generate_series(1, 50, 7) g JOIN $.i ON i.k = g",
         "SELECT o.id, i.id FROM o LEFT JOIN $.i ON o.k = i.k UNION ALL SELECT o.id, j.id FROM o JOIN $.j ON j.w = o.v",
+        "SELECT x.id, j.id FROM (SELECT * FROM $.i WHERE v > random() - 1) x JOIN $.j ON j.i_id = x.k",
+        "SELECT o.id, i.id FROM o LEFT JOIN $.i ON o.k = i.k AND (i.v IN (SELECT v FROM o o2 WHERE o2.id < 3) OR o.v = i.v)",
+        "SELECT o.id, i.id FROM o LEFT JOIN $.i ON o.k = i.k AND EXISTS (SELECT FROM o o2 WHERE o2.id = i.id + o.id)",
         "SELECT i.id, o.id, o2.id FROM o JOIN o o2 ON o.id = o2.id + 1 LEFT JOIN $.i ON i.k = o.k AND i.k2 = o2.k2",
     ] {
         scene.agrees(query)?;

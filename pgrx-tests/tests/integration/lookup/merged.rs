@@ -11,7 +11,7 @@ use crate::support::Pair;
 /// Three sites whose ids are the same, each behind a proxy of its own, merged into `app` and copied
 /// into `plain`. Site c lacks the column `extra` and has `k` as another type.
 struct Merged {
-    _pair: Pair,
+    pair: Pair,
     client: Client,
     proxies: Vec<(&'static str, Proxy)>,
 }
@@ -59,7 +59,7 @@ impl Merged {
             ),
         )?;
         run(&mut client, FORCED)?;
-        Ok(Merged { _pair: pair, client, proxies })
+        Ok(Merged { pair, client, proxies })
     }
 
     fn set(&self, site: &str, mode: Mode) -> Result<()> {
@@ -193,6 +193,49 @@ fn each_site_is_asked_for_its_own_keys() -> Result<()> {
     let received: Vec<&str> =
         plan.lines().filter_map(|line| line.trim().strip_prefix("Rows Received: ")).collect();
     ensure!(received == ["8", "3"], "{plan}");
+    Ok(())
+}
+
+/// Two merged tables on servers of their own, as with people and what they do.
+#[test]
+fn merged_tables_of_different_servers() -> Result<()> {
+    let mut merged = Merged::new("apart")?;
+    let port = merged.pair.source_cluster.port();
+    let mut sources = Vec::new();
+    for site in ["a", "b", "c"] {
+        let database = rows(
+            &mut merged.client,
+            &format!(
+                "SELECT option_value FROM pg_foreign_server, pg_options_to_table(srvoptions) \
+                 WHERE srvname = 'server_{site}' AND option_name = 'dbname'"
+            ),
+        )?;
+        declare(&mut merged.client, &format!("also_{site}"), port, &database, "")?;
+        sources.push(format!(r#"{{"server": "also_{site}", "schema": "s", "site": "{site}"}}"#));
+    }
+    run(
+        &mut merged.client,
+        &format!(
+            "SELECT FROM warehouse.merge_schema('also', '[{}]'); \
+             CREATE VIEW app.u2 AS TABLE also.u; CREATE VIEW plain.u2 AS TABLE plain.u",
+            sources.join(", ")
+        ),
+    )?;
+    for query in [
+        "SELECT t.site, t.id, u.id FROM $.t JOIN $.u2 u ON u.site = t.site AND u.t_id = t.id WHERE t.k < 4",
+        "SELECT t.site, t.id, u.id FROM $.t LEFT JOIN $.u2 u ON u.site = t.site AND u.t_id = t.id AND t.v = 1",
+        "SELECT t.site, t.id, u.site, u.id FROM $.t JOIN $.u2 u ON u.t_id = t.id WHERE t.name > 'b2'",
+        "SELECT t.site, t.id FROM $.t WHERE EXISTS (SELECT FROM $.u2 u WHERE u.site = t.site AND u.t_id = t.id)",
+        "SELECT t.site, t.id FROM $.t WHERE NOT EXISTS (SELECT FROM $.u2 u WHERE u.t_id = t.id)",
+        "SELECT t.site, count(*), max(u.id) FROM $.t JOIN $.u2 u ON u.site = t.site AND u.t_id = t.id GROUP BY 1",
+        "SELECT t.site, t.id, u.id FROM $.t JOIN $.u2 u ON u.site = t.site AND u.t_id = t.id WHERE t.site = 'b'",
+        "SELECT o.id, t.site, u.id FROM o JOIN $.t USING (site, k) LEFT JOIN $.u2 u ON u.site = t.site AND u.t_id = t.id",
+    ] {
+        merged.agrees(query)?;
+        run(&mut merged.client, "SET warehouse.partitionwise = off")?;
+        merged.agrees(query).context("not site by site")?;
+        run(&mut merged.client, "RESET warehouse.partitionwise")?;
+    }
     Ok(())
 }
 

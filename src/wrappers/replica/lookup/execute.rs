@@ -87,6 +87,8 @@ pub struct Lookup {
     keys: Vec<Hashes>,
     batch: Rc<RefCell<Batch>>,
     rows: Vec<Kept>,
+    /// How many of them have found a partner.
+    matched: usize,
     by_hash: HashMap<u64, Vec<usize>>,
     phase: Phase,
     asked: bool,
@@ -120,6 +122,7 @@ impl Lookup {
             keys,
             batch: Rc::default(),
             rows: Vec::new(),
+            matched: 0,
             by_hash: HashMap::new(),
             phase: Phase::Fill,
             asked: false,
@@ -129,12 +132,17 @@ impl Lookup {
         }
     }
 
-    /// Collects the next batch; `false` if there are no more outer rows.
-    fn fill(&mut self, node: JoinNode<'_>) -> bool {
+    fn forget(&mut self, node: JoinNode<'_>) {
         self.rows.clear();
+        self.matched = 0;
         self.by_hash.clear();
         self.batch.borrow_mut().clear();
         node.forget_rows();
+    }
+
+    /// Collects the next batch; `false` if there are no more outer rows.
+    fn fill(&mut self, node: JoinNode<'_>) -> bool {
+        self.forget(node);
         while self.rows.len() < self.size && !self.ended {
             node.reset();
             let Some(row) = node.keep_outer() else {
@@ -192,7 +200,9 @@ impl Lookup {
             if !node.matches() {
                 continue;
             }
-            kept.matched = true;
+            if !std::mem::replace(&mut kept.matched, true) {
+                self.matched += 1;
+            }
             if self.kind != Kind::Anti
                 && let Some(slot) = node.result()
             {
@@ -203,7 +213,7 @@ impl Lookup {
     }
 
     fn is_settled(&self) -> bool {
-        matches!(self.kind, Kind::Semi | Kind::Anti) && self.rows.iter().all(|kept| kept.matched)
+        matches!(self.kind, Kind::Semi | Kind::Anti) && self.matched == self.rows.len()
     }
 }
 
@@ -268,10 +278,7 @@ impl Join for Lookup {
     }
 
     fn rescan(&mut self, node: JoinNode<'_>) {
-        self.rows.clear();
-        self.by_hash.clear();
-        self.batch.borrow_mut().clear();
-        node.forget_rows();
+        self.forget(node);
         self.ended = false;
         self.phase = Phase::Fill;
     }
