@@ -148,6 +148,11 @@ impl<const S: usize, const W: usize> Pool<S, W> {
     /// Notes whether a transaction uses the connection. Returns whether somebody waits for one like it.
     pub fn set_idle(&mut self, at: usize, idle: bool) -> bool {
         self.slots[at].idle = idle;
+        self.is_wanted(at)
+    }
+
+    /// Whether somebody waits for a connection like this.
+    pub fn is_wanted(&self, at: usize) -> bool {
         let key = self.slots[at].key;
         self.waiting().any(|waiter| waiter.key == key)
     }

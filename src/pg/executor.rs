@@ -13,6 +13,19 @@ use warehouse_core::quote;
 #[derive(Debug, Clone, Copy)]
 pub struct ScanNode<'e>(*mut pg_sys::ForeignScanState, PhantomData<&'e ()>);
 
+/// A scan's node, for as long as its state lives: both are in the query's memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Left(*mut pg_sys::ForeignScanState);
+
+impl Left {
+    /// Whether the scan will begin anew before its next row, so that what it has is of no use any more.
+    /// (A part of an Append that is pruned is not told so until it is needed again.)
+    pub fn is_left(self) -> bool {
+        // SAFETY: kept with scans that live.
+        unsafe { !(*self.0).ss.ps.chgParam.is_null() }
+    }
+}
+
 /// The run-time values of a scan.
 #[derive(Debug)]
 pub struct Params(Vec<Param>);
@@ -77,6 +90,11 @@ impl<'e> ScanNode<'e> {
     pub fn width(self) -> usize {
         // SAFETY: the scan slot has its descriptor.
         unsafe { (*(*(*self.0).ss.ss_ScanTupleSlot).tts_tupleDescriptor).natts as usize }
+    }
+
+    /// What tells whether it has been left.
+    pub fn left(self) -> Left {
+        Left(self.0)
     }
 
     /// Prepares the evaluation of the scan's run-time values.

@@ -70,10 +70,11 @@ pub fn blocked() -> Vec<(i32, Vec<i32>)> {
     found.ok().flatten().and_then(|json| serde_json::from_value(json.0).ok()).unwrap_or_default()
 }
 
-/// Runs `f` when the process ends.
+/// Runs `f` when the process ends: after the abort of its transaction, before it loses its place among the
+/// backends.
 pub fn at_exit(f: fn()) {
     // SAFETY: a static function that gets its own pointer back.
-    unsafe { pg_sys::before_shmem_exit(Some(run), Datum::from(f as usize)) }
+    unsafe { pg_sys::on_shmem_exit(Some(run), Datum::from(f as usize)) }
 }
 
 #[pgrx::pg_guard]

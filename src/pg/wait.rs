@@ -218,6 +218,41 @@ pub fn any(sockets: &[(c_int, For)], timeout: Duration) {
     }
 }
 
+/// The end of a connection whose own descriptor will be gone by then.
+#[derive(Debug)]
+pub struct End(OwnedFd);
+
+impl End {
+    /// Of the connection with this descriptor, which is open.
+    pub fn of(fd: c_int) -> Option<End> {
+        // SAFETY: a copy of an open descriptor, which nobody else owns.
+        unsafe {
+            let copy = libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0);
+            (copy >= 0).then(|| End(OwnedFd::from_raw_fd(copy)))
+        }
+    }
+
+    /// Waits until the other side has closed it, or the time has passed, uninterruptibly.
+    pub fn wait(self, time: Duration) {
+        let deadline = Instant::now() + time;
+        let mut rest = [0_u8; 4096];
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || !readable_within(self.0.as_raw_fd(), left) {
+                return;
+            }
+            // SAFETY: a buffer of the length given; it does not wait.
+            let got = unsafe {
+                let (to, len) = (rest.as_mut_ptr().cast(), rest.len());
+                libc::recv(self.0.as_raw_fd(), to, len, libc::MSG_DONTWAIT)
+            };
+            if got <= 0 {
+                return;
+            }
+        }
+    }
+}
+
 /// A descriptor that is always ready: a wait that includes it ends at once.
 #[derive(Debug)]
 pub struct AlwaysReady(OwnedFd);

@@ -691,7 +691,7 @@ impl Connection {
         let owner = self.owner.borrow().upgrade();
         if let Some(owner) = owner {
             match owner.try_borrow_mut() {
-                Ok(mut stream) => stream.drain()?,
+                Ok(mut stream) => stream.give_way()?,
                 Err(_) => {
                     return Err(Error::new(
                         Code::ERRCODE_FEATURE_NOT_SUPPORTED,
@@ -800,7 +800,9 @@ impl Connection {
     pub fn close(&self) {
         self.forget_transaction();
         if let Ok(mut session) = self.session.try_borrow_mut() {
-            drop(session.take());
+            if let Some(session) = session.take() {
+                session.end();
+            }
             self.canceller.replace(None);
         }
     }

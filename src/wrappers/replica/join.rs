@@ -2,7 +2,7 @@
 
 use super::columns::Scope;
 use super::cost;
-use super::plan::{note, sorted_cost, whole_cost};
+use super::plan::{in_order, note, sorted_cost, whole_cost};
 use super::private::PathNote;
 use super::remote::{self, Condition, Kept, Remote, Shape};
 use crate::pg::node::Kind;
@@ -46,7 +46,7 @@ pub fn add_paths<'p>(
     let order = planner.wanted_order();
     if let Some(sorted) = sorted_cost(planner, join, joined, plain, &order, planner.bound()) {
         let sorted_note = note(PathNote { sorted: true, ..PathNote::default() });
-        join.add_join_path(planner, sorted, &order, &sorted_note);
+        join.add_join_path(planner, in_order(join, sorted), &order, &sorted_note);
     }
 }
 

@@ -134,17 +134,10 @@ pub fn add_paths(planner: Planner<'_>, rel: Rel<'_>) -> Result<()> {
     if let Some(sorted) = sorted_cost(planner, rel, remote, plain, &order, planner.bound()) {
         let sorted_note = note(PathNote { sorted: true, at_most, ..PathNote::default() });
         let cost = bounded(sorted, at_most);
-        if rel.is_part() {
-            // Parts in order are asked one after the other; the first rows of each, unordered, all at
-            // once.
-            let late = |cost: f64| cost * ONE_AFTER_THE_OTHER;
-            let in_order = Cost { startup: late(cost.startup), total: late(cost.total), ..cost };
-            rel.add_path(planner, in_order, &order, None, &sorted_note);
-            if at_most.is_some() {
-                rel.add_path(planner, cost, &[], None, &sorted_note);
-            }
-        } else {
-            rel.add_path(planner, cost, &order, None, &sorted_note);
+        rel.add_path(planner, in_order(rel, cost), &order, None, &sorted_note);
+        // The first rows of each part, all at once.
+        if at_most.is_some() {
+            rel.add_path(planner, cost, &[], None, &sorted_note);
         }
     }
 
@@ -164,6 +157,13 @@ pub fn add_paths(planner: Planner<'_>, rel: Rel<'_>) -> Result<()> {
         rel.add_path(planner, cost, &[], Some(outer), &note(PathNote::default()));
     }
     Ok(())
+}
+
+/// Cost of rows that are wanted in their order. The parts of a relation are asked one after the other
+/// then.
+pub fn in_order(rel: Rel<'_>, cost: Cost) -> Cost {
+    let factor = if rel.is_part() { ONE_AFTER_THE_OTHER } else { 1.0 };
+    Cost { startup: cost.startup * factor, total: cost.total * factor, ..cost }
 }
 
 /// Rows that the query takes at most, in every execution of its plan. (The planner's own bound is an

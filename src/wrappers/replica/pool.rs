@@ -59,6 +59,14 @@ impl Permit {
     }
 }
 
+impl Permit {
+    /// Whether another session waits for a connection like this.
+    pub fn is_wanted(&self) -> bool {
+        let at = self.0.filter(|_| !HAS_LEFT.load(Ordering::Relaxed));
+        at.is_some_and(|at| BOOK.share().0.is_wanted(at))
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         // What is left when the process ends is dropped after its place among the backends is gone.
@@ -103,6 +111,7 @@ pub fn acquire(server: &Server, of_server: Option<u32>) -> Result<Permit> {
     }
     if !LEAVES_AT_EXIT.replace(true) {
         process::at_exit(|| {
+            registry::all().iter().for_each(|connection| connection.close());
             HAS_LEFT.store(true, Ordering::Relaxed);
             let woken = BOOK.exclusive().0.forget(process::id());
             wake(woken);

@@ -208,6 +208,7 @@ impl Scan {
             },
             self.asker.is_some(),
         )?;
+        stream.borrow_mut().set_left(node.left());
         if let Some(asker) = self.asker {
             stream.borrow_mut().set_asker(asker);
         }

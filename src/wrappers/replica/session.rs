@@ -166,6 +166,20 @@ impl Session {
         }
     }
 
+    /// Closes the link. If somebody waits for the right to have it, the source is given a moment to see
+    /// that it is closed, so that it never sees more than there may be.
+    pub fn end(self) {
+        let Session { waiter, conn, permit, .. } = self;
+        drop(waiter);
+        let socket = conn.socket().filter(|_| permit.is_wanted());
+        let ended = socket.and_then(wait::End::of);
+        drop(conn);
+        if let Some(ended) = ended {
+            ended.wait(CANCEL_PATIENCE);
+        }
+        drop(permit);
+    }
+
     /// Whether the link still stands, after reading what the source said last.
     pub fn is_alive(&mut self) -> bool {
         if !self.conn.consume_input() || self.conn.is_bad() {

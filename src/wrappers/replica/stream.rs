@@ -8,7 +8,7 @@ use super::connection::{Connection, Resumed, Wait};
 use super::probe::{Mismatch, Probe, TYPES_SQL};
 use super::session::{Failure, Session, remote_error};
 use crate::pg::error::{Error, Result};
-use crate::pg::executor::Asker;
+use crate::pg::executor::{Asker, Left};
 use crate::pg::libpq::{Buffer, CopyStep, QueryResult, Status};
 use crate::pg::spool::Spool;
 use pgrx::PgSqlErrorCode as Code;
@@ -207,6 +207,7 @@ pub struct Stream {
     attempt: u32,
     seen: u64,
     asker: Option<Asker>,
+    left: Option<Left>,
     /// What it has cost so far.
     pub stats: Stats,
 }
@@ -234,6 +235,7 @@ impl Stream {
                 attempt: 0,
                 seen: 0,
                 asker: None,
+                left: None,
                 stats: Stats::default(),
             })
         });
@@ -567,7 +569,7 @@ impl Stream {
     }
 
     /// Reads what is left on the wire into a spool, so that something else may use the wire.
-    pub fn drain(&mut self) -> Result<()> {
+    fn drain(&mut self) -> Result<()> {
         self.settle(Wait::Forever)?;
         if !matches!(self.state, State::Copy) {
             return Ok(());
@@ -592,6 +594,20 @@ impl Stream {
     /// Which Append reads it among others at the same time.
     pub fn asker(&self) -> Option<Asker> {
         self.asker.filter(|_| matches!(self.state, State::Copy | State::Starting(_)))
+    }
+
+    /// Says whose rows they are.
+    pub fn set_left(&mut self, left: Left) {
+        self.left = Some(left);
+    }
+
+    /// Makes room on the wire: reads the rest into a spool, unless nobody will want it.
+    pub fn give_way(&mut self) -> Result<()> {
+        if self.left.is_some_and(Left::is_left) {
+            self.close();
+            return Ok(());
+        }
+        self.drain()
     }
 
     /// Says which Append reads it.
