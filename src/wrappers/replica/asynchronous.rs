@@ -18,7 +18,7 @@ fn scan<'e>(request: AsyncRequest<'e>) -> Result<&'e mut Scan> {
 pub fn request(request: AsyncRequest<'_>) -> Result<()> {
     let scan = scan(request)?;
     scan.request(request.asker());
-    if scan.waits_for_turn()? {
+    if scan.waits_for_turn()? || scan.lets_others_have_a_turn() {
         request.pending();
         return Ok(());
     }

@@ -27,6 +27,7 @@ mod keys;
 mod local;
 pub mod lookup;
 mod merge;
+mod opening;
 pub mod options;
 mod partial;
 pub mod partitionwise;

@@ -71,6 +71,9 @@ impl RowReader {
     }
 }
 
+/// Rows that an Append gets from one of its parts before it looks at the others.
+const ROWS_IN_A_ROW: u32 = 1_000;
+
 /// A scan in execution.
 pub struct Scan {
     plan: ScanPlan,
@@ -85,6 +88,8 @@ pub struct Scan {
     /// The Append that asks for rows without waiting for them.
     asker: Option<Asker>,
     ready: Option<AlwaysReady>,
+    /// Rows that it has been asked for since it last let the others have a turn.
+    in_a_row: u32,
     stats: Stats,
 }
 
@@ -104,6 +109,7 @@ impl Scan {
             finished: false,
             asker: None,
             ready: None,
+            in_a_row: 0,
             stats: Stats::default(),
             plan,
         })
@@ -239,6 +245,14 @@ impl Scan {
         };
         let owner = self.connect()?.asked_owner();
         Ok(owner.is_some_and(|owner| owner.is_beside(request) && owner.is_live()))
+    }
+
+    /// Whether it answers later although it may have a row: an Append does not look at its other parts as
+    /// long as one has rows, so a site that fails or stalls would not be noticed behind one that never
+    /// does.
+    pub fn lets_others_have_a_turn(&mut self) -> bool {
+        self.in_a_row = (self.in_a_row + 1) % ROWS_IN_A_ROW;
+        self.in_a_row == 0
     }
 
     /// Whether the part that has the wire has answered.

@@ -5,7 +5,8 @@
 //! wire while a COPY is under way, the rest of it goes to a [`Spool`].
 
 use super::connection::{Connection, Resumed, Wait};
-use super::probe::{Mismatch, Probe, TYPES_SQL};
+use super::opening::{BATCH_BYTES, Opening, first_batch, opening_sql};
+use super::probe::Probe;
 use super::session::{Failure, Session, remote_error};
 use crate::pg::error::{Error, Result};
 use crate::pg::executor::{Asker, Left};
@@ -16,7 +17,6 @@ use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 use warehouse_core::copy::{CopyError, Field, Message, Splitter};
-use warehouse_core::quote;
 
 /// What to read.
 #[derive(Debug, Clone)]
@@ -65,109 +65,6 @@ enum State {
     End,
 }
 
-/// What has been seen of an answer before its rows.
-#[derive(Debug)]
-struct Opening {
-    verify: bool,
-    probed: bool,
-    types_asked: bool,
-    unknown: bool,
-    copying: bool,
-    batch: Option<QueryResult>,
-}
-
-impl Opening {
-    fn new(request: &Request, connection: &Connection) -> Opening {
-        let verify = !connection.is_verified(&request.probe.sql);
-        Opening {
-            verify,
-            probed: !verify,
-            types_asked: false,
-            unknown: false,
-            copying: false,
-            batch: None,
-        }
-    }
-
-    /// Takes a result; `true` when the rows begin.
-    fn receive(
-        &mut self,
-        request: &Request,
-        connection: &Connection,
-        session: &mut Session,
-        result: QueryResult,
-    ) -> Result<bool> {
-        let probe = &request.probe;
-        match result.status() {
-            Status::CopyOut => {
-                self.copying = true;
-                check_collation(session, request, connection)?;
-                return Ok(true);
-            }
-            Status::Rows if !self.probed && probe.learn_types(session, &result) => {
-                self.types_asked = true;
-            }
-            Status::Rows if !self.probed => {
-                check_collation(session, request, connection)?;
-                let server = &connection.server.name;
-                probe.check(server, session, &result, self.types_asked).map_err(|mismatch| {
-                    match mismatch {
-                        Mismatch::Other(error) => error,
-                        Mismatch::UnknownType => {
-                            self.unknown = true;
-                            session.types.clear();
-                            Error::bug("a type was not known")
-                        }
-                    }
-                })?;
-                connection.set_verified(&probe.sql);
-                self.probed = true;
-            }
-            Status::Rows => self.batch = Some(result),
-            _ => {}
-        }
-        Ok(false)
-    }
-}
-
-/// Rows of the first batch of a cursor.
-fn first_batch(request: &Request) -> usize {
-    (BATCH_BYTES / request.row_size.max(1)).clamp(1, FIRST_BATCH_ROWS)
-}
-
-/// The statements of a read, with the check of its columns if they have to be verified.
-fn opening_sql(request: &Request, session: &Session, savepoint: u64, verify: bool) -> String {
-    let mut sql = String::with_capacity(request.sql.len() + 200);
-    if verify {
-        if request.probe.needs_types() && session.types.is_empty() {
-            sql.push_str(TYPES_SQL);
-            sql.push_str("; ");
-        }
-        sql.push_str(&request.probe.sql);
-        sql.push_str("; ");
-    }
-    if let Some((dates, intervals)) = &request.styles {
-        sql.push_str(&format!(
-            "SET DateStyle = {}; SET IntervalStyle = {}; ",
-            quote::literal(dates),
-            quote::literal(intervals)
-        ));
-    }
-    if request.piecewise {
-        let count = first_batch(request);
-        sql.push_str(&format!(
-            "DECLARE c{savepoint} BINARY CURSOR FOR {}; FETCH {count} FROM c{savepoint}",
-            request.sql
-        ));
-    } else {
-        sql.push_str(&format!("COPY ({}) TO STDOUT (FORMAT binary)", request.sql));
-    }
-    if request.styles.is_some() {
-        sql.push_str("; SET DateStyle = ISO; SET IntervalStyle = postgres");
-    }
-    sql
-}
-
 #[derive(Debug)]
 struct Cursor {
     batch: QueryResult,
@@ -178,10 +75,6 @@ struct Cursor {
     last: bool,
 }
 
-/// Bytes that a batch of a cursor aims at.
-const BATCH_BYTES: usize = 1 << 20;
-/// Rows of the first batch of a cursor at most.
-const FIRST_BATCH_ROWS: usize = 500;
 /// Rows of a batch at most.
 const BATCH_ROWS: usize = 10_000;
 
@@ -641,20 +534,6 @@ fn end_of_copy(session: &Session, server: &str) -> std::result::Result<Option<Bu
         }
     }
     failure.map_or(Ok(None), Err)
-}
-
-fn check_collation(session: &Session, request: &Request, connection: &Connection) -> Result<()> {
-    match &request.collation {
-        Some(expected) if *expected != session.collation => Err(Error::new(
-            Code::ERRCODE_FDW_ERROR,
-            format!(
-                "server \"{}\" collates text in another way than at import",
-                connection.server.name
-            ),
-        )
-        .hint("Run warehouse.merge_schema() again, or IMPORT FOREIGN SCHEMA anew.")),
-        _ => Ok(()),
-    }
 }
 
 fn malformed(error: CopyError) -> Error {
