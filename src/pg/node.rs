@@ -236,6 +236,17 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Its value if it is a constant of type text that is not NULL.
+    pub fn constant_text(self) -> Option<String> {
+        match self.kind() {
+            Kind::Const { consttype: pg_sys::TEXTOID, value: Some(value), .. } => {
+                // SAFETY: a Const holds a valid value of its type.
+                Some(unsafe { super::datum::to_text(value, pg_sys::TEXTOID) })
+            }
+            _ => None,
+        }
+    }
+
     /// Whether anything in it may change from call to call.
     pub fn is_volatile(self) -> bool {
         // SAFETY: a well-formed expression.

@@ -68,6 +68,15 @@ pub fn told(error: &postgres::Error) -> Result<Told> {
     })
 }
 
+/// Whether a session says that it was terminated. The driver looks at the connection before it looks at
+/// the answer: when both have come to an end at once, it tells only that the connection is closed.
+pub fn terminated(error: &postgres::Error) -> Result<()> {
+    if !error.is_closed() {
+        told(error)?.says("57P01", &[])?;
+    }
+    Ok(())
+}
+
 /// Runs statements that have to fail, and returns what they told.
 pub fn refused(client: &mut Client, sql: &str) -> Result<Told> {
     match client.batch_execute(sql) {

@@ -3,6 +3,7 @@
 //! A handle is made once, in a callback, from a pointer that Postgres passed; it is valid for the
 //! planning of that query, which `'p` stands for.
 
+mod estimate;
 mod rel;
 mod way;
 
@@ -223,28 +224,6 @@ impl<'p> Planner<'p> {
             && unsafe { list::pointers::<pg_sys::SortGroupClause>(self.query().groupClause) }
                 // SAFETY: as above.
                 .any(|clause| unsafe { (*clause).tleSortGroupRef } == reference)
-    }
-
-    /// How many groups `rows` rows make by these keys.
-    pub fn estimate_groups(self, keys: &[Node<'p>], rows: f64) -> f64 {
-        if keys.is_empty() {
-            return 1.0;
-        }
-        let mut exprs = std::ptr::null_mut();
-        for key in keys {
-            // SAFETY: a list of expressions in the planner's context.
-            exprs = unsafe { list::push(exprs, key.as_ptr()) };
-        }
-        // SAFETY: valid planner state.
-        unsafe {
-            pg_sys::estimate_num_groups(
-                self.0,
-                exprs,
-                rows,
-                std::ptr::null_mut(),
-                std::ptr::null_mut(),
-            )
-        }
     }
 
     /// Whether an expression must be computed somewhere inside the join, which keeps the join from being

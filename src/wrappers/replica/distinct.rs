@@ -6,6 +6,7 @@
 use super::build::key_expr;
 use super::columns::Scope;
 use super::cost;
+use super::groups;
 use super::handler;
 use super::plan::{note, whole_cost};
 use super::private::PathNote;
@@ -108,7 +109,7 @@ pub fn with_distinct_rows<'p>(
             return None;
         }
     }
-    let groups = planner.estimate_groups(&keys, remote.sent);
+    let groups = groups::estimate(planner, &keys, remote.sent);
     let work = remote.work + cost::group(remote.sent, groups, keys.len());
     Some(remote.grouped(keys, work, groups))
 }

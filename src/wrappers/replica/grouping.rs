@@ -3,6 +3,7 @@
 use super::build::key_expr;
 use super::columns::Scope;
 use super::cost;
+use super::groups;
 use super::partial;
 use super::plan::{ONE_AFTER_THE_OTHER, note, whole_cost};
 use super::private::PathNote;
@@ -99,7 +100,7 @@ fn distinct_remote<'p>(
         }
         keys.push(node);
     }
-    let groups = planner.estimate_groups(&keys, below.sent);
+    let groups = groups::estimate(planner, &keys, below.sent);
     let work = below.work + cost::group(below.sent, groups, keys.len());
     Ok(below.grouped(keys, work, groups))
 }
@@ -156,7 +157,7 @@ fn partial_remote<'p>(
         }
         target.add(node);
     }
-    let groups = planner.estimate_groups(&keys, below.sent);
+    let groups = groups::estimate(planner, &keys, below.sent);
     let expressions = target.nodes().len();
     Ok(Remote {
         work: below.work + cost::group(below.sent, groups, expressions),
@@ -216,7 +217,7 @@ fn grouped_remote<'p>(
         convert(condition)?;
         there.push(condition);
     }
-    let groups = planner.estimate_groups(&keys, below.sent);
+    let groups = groups::estimate(planner, &keys, below.sent);
     // HAVING halves the groups for want of better knowledge.
     let sent = if there.is_empty() { groups } else { (groups * 0.5).max(1.0) };
     let expressions = target.nodes().len();

@@ -5,12 +5,12 @@
 //! built on it, [`add_ordered`] and [`add_limited`] for ORDER BY and LIMIT above, and
 //! [`super::build`] for the way that was chosen. Nothing here connects.
 
-use super::columns::{ReplicaTable, Scope};
+use super::columns::Scope;
 use super::cost::{self, Ask};
+use super::known::{self, Known};
 use super::options::ServerOptions;
 use super::private::PathNote;
 use super::remote::{self, Condition, Kept, Remote};
-use crate::pg::catalog;
 use crate::pg::error::{Error, Result};
 use crate::pg::node::{Kind, Node};
 use crate::pg::planner::{Clause, Cost, Outer, Planner, Rel, SortKey};
@@ -29,7 +29,7 @@ const SOURCE_LIMIT: f64 = 0.95;
 
 /// GetForeignRelSize: reads the catalog and estimates rows and width.
 pub fn size(planner: Planner<'_>, rel: Rel<'_>, relation: Oid) -> Result<()> {
-    let mut table = ReplicaTable::load(relation);
+    let Known { table, options } = known::table(relation);
     if planner.locks_rows(rel.relid()) {
         return Err(Error::new(
             Code::ERRCODE_FEATURE_NOT_SUPPORTED,
@@ -42,9 +42,6 @@ pub fn size(planner: Planner<'_>, rel: Rel<'_>, relation: Oid) -> Result<()> {
         rel.assume((bytes / f64::from(pg_sys::BLCKSZ)).ceil() as u32, UNKNOWN_ROWS);
     }
     rel.estimate_size(planner);
-    let options = ServerOptions::parse(&catalog::server(table.server).options);
-    table.extensions =
-        options.extensions.iter().filter_map(|name| types::extension(name)).collect();
     let mut remote = Remote::table(rel.relid(), table, options);
     remote.rescanned = planner.is_rescanned() || rel.is_lateral();
     let judged = remote::judge(planner, &remote.tables, restrictions(rel));

@@ -118,16 +118,11 @@ pub fn below<'p>(rel: Rel<'p>) -> Option<Rel<'p>> {
 
 impl<'p> Remote<'p> {
     /// A table alone, without conditions.
-    pub fn table(relation: u32, table: ReplicaTable, options: ServerOptions) -> Remote<'p> {
+    pub fn table(relation: u32, table: Rc<ReplicaTable>, options: Rc<ServerOptions>) -> Remote<'p> {
         Remote {
             server: table.server,
-            options: Rc::new(options),
-            tables: vec![TableRef {
-                relation,
-                table: Rc::new(table),
-                nullable: false,
-                hidden: false,
-            }],
+            options,
+            tables: vec![TableRef { relation, table, nullable: false, hidden: false }],
             shape: Shape::Table(relation),
             conditions: Vec::new(),
             local: Vec::new(),

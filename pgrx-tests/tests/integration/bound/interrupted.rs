@@ -7,7 +7,7 @@ use postgres::Client;
 use warehouse_tests::timing::eventually;
 
 use super::{ALL, PATIENCE, Scene, aside, joined};
-use crate::ask::{SOON, Told, expect, pid_of, rows, run, told};
+use crate::ask::{SOON, expect, pid_of, rows, run, terminated, told};
 
 /// A scene in which `holder` has the one connection to `s1` and another session waits for it.
 struct Waiting {
@@ -30,7 +30,7 @@ fn waiting(test: &str, setting: &str) -> Result<Waiting> {
 
 impl Waiting {
     /// The error of the session that waited; what it leaves is nothing.
-    fn ends(mut self, at: Instant) -> Result<(Client, Told)> {
+    fn ends(mut self, at: Instant) -> Result<(Client, postgres::Error)> {
         let (client, answer) = joined(self.session)?;
         let took = at.elapsed();
         let error = answer.err().context("it was served")?;
@@ -43,7 +43,7 @@ impl Waiting {
         expect(&mut self.scene.session()?, ALL, "100")?;
         drop(self.holder);
         self.scene.is_empty()?;
-        Ok((client, told(&error)?))
+        Ok((client, error))
     }
 }
 
@@ -52,16 +52,16 @@ fn by_a_cancel() -> Result<()> {
     let mut waiting = waiting("cancel", "")?;
     let at = Instant::now();
     rows(&mut waiting.scene.observer, &format!("SELECT pg_cancel_backend({})", waiting.pid))?;
-    let (mut client, told) = waiting.ends(at)?;
-    told.says("57014", &["user request"])?;
+    let (mut client, error) = waiting.ends(at)?;
+    told(&error)?.says("57014", &["user request"])?;
     expect(&mut client, ALL, "100")
 }
 
 #[test]
 fn by_a_timeout() -> Result<()> {
     let waiting = waiting("timeout", "SET statement_timeout = '700ms'")?;
-    let (mut client, told) = waiting.ends(Instant::now())?;
-    told.says("57014", &["statement timeout"])?;
+    let (mut client, error) = waiting.ends(Instant::now())?;
+    told(&error)?.says("57014", &["statement timeout"])?;
     expect(&mut client, ALL, "100")
 }
 
@@ -70,8 +70,7 @@ fn by_a_termination() -> Result<()> {
     let mut waiting = waiting("terminated", "")?;
     let at = Instant::now();
     rows(&mut waiting.scene.observer, &format!("SELECT pg_terminate_backend({})", waiting.pid))?;
-    waiting.ends(at)?.1.says("57P01", &[])?;
-    Ok(())
+    terminated(&waiting.ends(at)?.1)
 }
 
 #[test]
@@ -80,8 +79,7 @@ fn by_a_signal() -> Result<()> {
     let at = Instant::now();
     // SAFETY: a plain system call; the process is a backend of the test's own cluster.
     unsafe { libc::kill(waiting.pid, libc::SIGTERM) };
-    waiting.ends(at)?.1.says("57P01", &[])?;
-    Ok(())
+    terminated(&waiting.ends(at)?.1)
 }
 
 /// A session whose client has gone notices it when it next writes, but its place is not for ever.

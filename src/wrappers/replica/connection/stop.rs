@@ -142,25 +142,47 @@ impl Connection {
         request.is_none_or(|request| settled(&request, patience))
     }
 
-    /// A subtransaction has failed: what was begun in it need not run on. Never raises.
+    /// A subtransaction has failed: what was begun in it need not run on. Never raises, and waits at most
+    /// for [`CANCEL_PATIENCE`] a few times.
     pub fn on_subtransaction_abort(&self, subtransaction: u32) {
-        let Some(savepoint) = self.wire.get().filter(|_| self.level.get() >= subtransaction) else {
+        if self.wire.get().is_none() || self.level.get() < subtransaction {
             return;
-        };
-        if !self.unsure.get() && self.starting.borrow().is_none() {
-            // A short answer has arrived by now.
-            let ended = match self.session.try_borrow() {
-                Ok(session) => session.as_ref().is_some_and(Session::skip_arrived),
-                Err(_) => false,
-            };
-            if ended {
-                self.release_wire();
-                self.fail_read(savepoint);
-                return;
-            }
         }
-        if self.cancelling.borrow().is_none() {
+        // A short answer has arrived by now.
+        if !self.skip_within(Duration::ZERO) && self.cancelling.borrow().is_none() {
             self.cancel_running();
+            // A source that waits for us to read does not see a cancel.
+            self.skip_within(CANCEL_PATIENCE);
         }
+    }
+
+    /// Reads an answer that nobody wants for so long; whether that was all of it.
+    fn skip_within(&self, time: Duration) -> bool {
+        let Some(savepoint) = self.wire.get().filter(|_| !self.unsure.get()) else { return false };
+        if self.starting.borrow().is_some() {
+            return false;
+        }
+        let deadline = Instant::now() + time;
+        let ended = match self.session.try_borrow() {
+            Ok(session) => session.as_ref().is_some_and(|session| {
+                loop {
+                    if session.skip_arrived() {
+                        break true;
+                    }
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    let socket = session.conn.socket().filter(|_| !left.is_zero());
+                    if !socket.is_some_and(|fd| wait::readable_within(fd, left)) {
+                        break false;
+                    }
+                }
+            }),
+            Err(_) => false,
+        };
+        // A cancel that is still on its way could hit what runs next: the next read waits for it.
+        if ended && self.cancelling.borrow().is_none() {
+            self.release_wire();
+            self.fail_read(savepoint);
+        }
+        ended
     }
 }

@@ -12,7 +12,7 @@ pub use batch::{Batch, current};
 use super::columns::Scope;
 use super::cost;
 use super::handler;
-use super::plan::note;
+use super::plan::{ONE_AFTER_THE_OTHER, note};
 use super::private::{Keyed, PathNote};
 use super::remote::{self, Remote};
 use crate::pg::join_node::{self, Equality, Joining, any_of};
@@ -122,7 +122,9 @@ fn offer(joining: &Joining<'_>) -> Option<()> {
             })
             .collect(),
     };
-    let cost = Cost { rows, startup: startup.min(total), total };
+    // Of a merged join, the parts would be joined one after the other.
+    let factor = if joining.join.is_part() { ONE_AFTER_THE_OTHER } else { 1.0 };
+    let cost = Cost { rows, startup: startup.min(total) * factor, total: total * factor };
     joining.add(outer, inner, &equalities, cost, &note.to_text());
     Some(())
 }
