@@ -119,7 +119,6 @@ impl<'e> ScanNode<'e> {
         if params.0.is_empty() {
             return Vec::new();
         }
-        let _modes = params.0.iter().any(|p| !p.plain).then(TransmissionModes::enter);
         params
             .0
             .iter()
@@ -133,6 +132,8 @@ impl<'e> ScanNode<'e> {
                     if null {
                         "NULL".to_owned()
                     } else {
+                        // The expression itself is of this session, its styles too.
+                        let _modes = (!param.plain).then(TransmissionModes::enter);
                         let before = pg_sys::CurrentMemoryContext;
                         pg_sys::CurrentMemoryContext = (*econtext).ecxt_per_tuple_memory;
                         let text = to_text(value, param.of);

@@ -68,10 +68,24 @@ unsafe impl Sync for PathMethods {}
 pub fn install(watcher: Watcher) {
     WATCHER.set(Some(watcher));
     super::join_state::register();
+    super::join_search::install();
     // SAFETY: the hook variable belongs to this backend; the former hook is called by ours.
     unsafe {
         NEXT.set(pg_sys::set_join_pathlist_hook);
         pg_sys::set_join_pathlist_hook = Some(join_pathlist);
+    }
+}
+
+/// Whether a path is one of this node.
+///
+/// # Safety
+/// `path` is NULL or valid.
+pub unsafe fn is_ours(path: *mut pg_sys::Path) -> bool {
+    // SAFETY: the caller's promise; the tag says what follows it.
+    unsafe {
+        !path.is_null()
+            && (*path).type_ == pg_sys::NodeTag::T_CustomPath
+            && std::ptr::eq((*path.cast::<pg_sys::CustomPath>()).methods, &PATH_METHODS.0)
     }
 }
 

@@ -11,6 +11,7 @@ pub mod explain;
 pub mod guc;
 pub mod hook;
 pub mod join_node;
+mod join_search;
 pub mod join_state;
 pub mod keywords;
 pub mod libpq;

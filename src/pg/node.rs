@@ -247,6 +247,22 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Its value if it is a constant number.
+    pub fn constant_number(self) -> Option<f64> {
+        let Kind::Const { consttype, value: Some(value), .. } = self.kind() else { return None };
+        let numeric = matches!(
+            consttype,
+            pg_sys::INT2OID
+                | pg_sys::INT4OID
+                | pg_sys::INT8OID
+                | pg_sys::FLOAT4OID
+                | pg_sys::FLOAT8OID
+                | pg_sys::NUMERICOID
+        );
+        // SAFETY: a Const holds a valid value of its type.
+        numeric.then(|| unsafe { super::datum::to_text(value, consttype) })?.parse().ok()
+    }
+
     /// Whether anything in it may change from call to call.
     pub fn is_volatile(self) -> bool {
         // SAFETY: a well-formed expression.

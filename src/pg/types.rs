@@ -2,6 +2,32 @@
 
 use super::sql::owned;
 use pgrx::pg_sys::{self, Oid};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+thread_local! {
+    // What comes with the server does not change: it is looked up once a session.
+    static TYPE_NAMES: RefCell<HashMap<u32, String>> = RefCell::default();
+    static FUNCTIONS: RefCell<HashMap<u32, Rc<Function>>> = RefCell::default();
+}
+
+/// What a built-in object is known for.
+fn once<T: Clone>(
+    known: &'static std::thread::LocalKey<RefCell<HashMap<u32, T>>>,
+    oid: Oid,
+    find: impl FnOnce() -> Option<T>,
+) -> Option<T> {
+    if !is_builtin(oid) {
+        return find();
+    }
+    if let Some(found) = known.with_borrow(|known| known.get(&oid.to_u32()).cloned()) {
+        return Some(found);
+    }
+    let found = find()?;
+    known.with_borrow_mut(|known| known.insert(oid.to_u32(), found.clone()));
+    Some(found)
+}
 
 /// Objects below this OID come with the server and are the same everywhere
 /// (`FirstGenbkiObjectId` in access/transam.h).
@@ -14,12 +40,18 @@ pub fn is_builtin(oid: Oid) -> bool {
 
 /// The name of a type in SQL, qualified unless it is built in.
 pub fn type_name(oid: Oid, typmod: i32) -> String {
-    let mut flags = pg_sys::FORMAT_TYPE_TYPEMOD_GIVEN as u16;
-    if !is_builtin(oid) {
-        flags |= pg_sys::FORMAT_TYPE_FORCE_QUALIFY as u16;
+    let name = || {
+        let mut flags = pg_sys::FORMAT_TYPE_TYPEMOD_GIVEN as u16;
+        if !is_builtin(oid) {
+            flags |= pg_sys::FORMAT_TYPE_FORCE_QUALIFY as u16;
+        }
+        // SAFETY: format_type_extended returns a palloc'd string for any OID.
+        owned(unsafe { pg_sys::format_type_extended(oid, typmod, flags) })
+    };
+    if typmod != -1 {
+        return name();
     }
-    // SAFETY: format_type_extended returns a palloc'd string for any OID.
-    owned(unsafe { pg_sys::format_type_extended(oid, typmod, flags) })
+    once(&TYPE_NAMES, oid, || Some(name())).unwrap_or_default()
 }
 
 /// A pg_proc row as far as shipping needs it.
@@ -32,7 +64,11 @@ pub struct Function {
 }
 
 /// Looks a function up.
-pub fn function(oid: Oid) -> Option<Function> {
+pub fn function(oid: Oid) -> Option<Rc<Function>> {
+    once(&FUNCTIONS, oid, || look_up(oid).map(Rc::new))
+}
+
+fn look_up(oid: Oid) -> Option<Function> {
     // SAFETY: the tuple is released before its memory could go; the struct is the catalog's row.
     unsafe {
         let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::PROCOID as i32, oid.into());

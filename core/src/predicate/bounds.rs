@@ -45,6 +45,19 @@ pub fn bound(expr: &Expr) -> Option<(&str, Bound)> {
     }
 }
 
+/// The column of `relation` that `expr` sets equal to another relation's column.
+pub fn equated(expr: &Expr, relation: u32) -> Option<&str> {
+    let Expr::Operator { op, args } = expr else { return None };
+    let [Expr::Column(left), Expr::Column(right)] = args.as_slice() else { return None };
+    if op.schema.is_some() || op.symbol != "=" || left.relation == right.relation {
+        return None;
+    }
+    [left, right]
+        .into_iter()
+        .find(|column| column.relation == relation && column.cast_to.is_none())
+        .map(|column| column.name.as_str())
+}
+
 fn has_column(expr: &Expr) -> bool {
     let mut found = false;
     expr.walk(&mut |part| found |= matches!(part, Expr::Column(_)));
@@ -79,6 +92,16 @@ mod tests {
             right: Box::new(Expr::Param { index: 0, of: TypeName("integer[]".into()) }),
         };
         assert_eq!(bound(&any), Some(("a", Bound::Equal)));
+    }
+
+    #[test]
+    fn columns_of_two_relations_are_equated() {
+        let other = Expr::Column(ColumnRef { relation: 2, name: "b".into(), cast_to: None });
+        let both = op("=", col("a"), other);
+        assert_eq!((equated(&both, 1), equated(&both, 2)), (Some("a"), Some("b")));
+        assert_eq!(equated(&both, 3), None);
+        assert_eq!(equated(&op("=", col("a"), col("b")), 1), None);
+        assert_eq!(equated(&op("=", col("a"), one()), 1), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub mod postgres;
 mod query;
 mod reason;
 
-pub use bounds::{Bound, bound};
+pub use bounds::{Bound, bound, equated};
 pub use expr::{Aggregate, BoolTest, ColumnRef, Expr, Literal, OperatorName, TypeName};
 pub use query::{From, JoinKind, Rows, Select, SortTerm};
 pub use reason::Reason;

@@ -1,9 +1,10 @@
 //! What the statistics say: how many groups, from where to where.
 
 use super::Planner;
-use crate::pg::list;
+use crate::pg::datum::to_text;
 use crate::pg::node::Node;
-use pgrx::pg_sys::{self, Oid};
+use crate::pg::{list, types};
+use pgrx::pg_sys::{self, Datum, Oid};
 
 impl<'p> Planner<'p> {
     /// How many groups `rows` rows make by these keys, by the distinct values of their columns.
@@ -28,11 +29,11 @@ impl<'p> Planner<'p> {
         }
     }
 
-    /// The first and last bound of a column's histogram, as 64-bit integers, if its type is passed by
-    /// value. Most common values may lie outside.
-    pub fn histogram_range(self, column: Node<'p>) -> Option<(i64, i64)> {
+    /// The first and last bound of a column's histogram, if its type is a number, a date (in days) or a
+    /// timestamp (in microseconds). Most common values may lie outside.
+    pub fn histogram_range(self, column: Node<'p>) -> Option<(f64, f64)> {
         // SAFETY: the structures are filled by the functions that Postgres has for it and freed by
-        // their counterparts; values are copied while the slot holds them.
+        // their counterparts; values are read while the slot holds them.
         unsafe {
             let mut found = std::mem::zeroed::<pg_sys::VariableStatData>();
             pg_sys::examine_variable(self.0, column.as_ptr(), 0, &mut found);
@@ -41,7 +42,6 @@ impl<'p> Planner<'p> {
             }
             let mut slot = std::mem::zeroed::<pg_sys::AttStatsSlot>();
             let has = found.acl_ok
-                && pg_sys::get_typbyval(found.atttype)
                 && pg_sys::get_attstatsslot(
                     &mut slot,
                     found.statsTuple,
@@ -52,8 +52,9 @@ impl<'p> Planner<'p> {
             let mut range = None;
             if has {
                 if slot.nvalues > 1 {
-                    let value = |at: i32| (*slot.values.add(at as usize)).value() as i64;
-                    range = Some((value(0), value(slot.nvalues - 1)));
+                    let of = types::base_type(found.atttype);
+                    let bound = |at: i32| number(*slot.values.add(at as usize), of);
+                    range = bound(0).zip(bound(slot.nvalues - 1));
                 }
                 pg_sys::free_attstatsslot(&mut slot);
             }
@@ -63,4 +64,37 @@ impl<'p> Planner<'p> {
             range
         }
     }
+}
+
+/// A value as a number, if it is finite.
+///
+/// # Safety
+/// The datum is one of the type.
+unsafe fn number(value: Datum, of: Oid) -> Option<f64> {
+    let infinite = |value: i64, least: i64, most: i64| value == least || value == most;
+    let number = match of {
+        pg_sys::INT2OID => f64::from(value.value() as i16),
+        pg_sys::INT4OID => f64::from(value.value() as i32),
+        pg_sys::INT8OID => value.value() as i64 as f64,
+        pg_sys::FLOAT4OID => f64::from(f32::from_bits(value.value() as u32)),
+        pg_sys::FLOAT8OID => f64::from_bits(value.value() as u64),
+        // SAFETY: the caller's promise.
+        pg_sys::NUMERICOID => unsafe { to_text(value, of) }.parse().ok()?,
+        pg_sys::DATEOID => {
+            let days = value.value() as i32;
+            if infinite(days.into(), i32::MIN.into(), i32::MAX.into()) {
+                return None;
+            }
+            f64::from(days)
+        }
+        pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => {
+            let moment = value.value() as i64;
+            if infinite(moment, i64::MIN, i64::MAX) {
+                return None;
+            }
+            moment as f64
+        }
+        _ => return None,
+    };
+    number.is_finite().then_some(number)
 }

@@ -30,6 +30,10 @@ pub struct Clause<'p>(*mut pg_sys::RestrictInfo, PhantomData<&'p ()>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outer<'p>(*mut pg_sys::ParamPathInfo, PhantomData<&'p ()>);
 
+/// Some relations of a query.
+#[derive(Debug, Clone, Copy)]
+pub struct Relations<'p>(pg_sys::Relids, PhantomData<&'p ()>);
+
 /// One key of a sort order.
 #[derive(Debug, Clone, Copy)]
 pub struct SortKey<'p>(*mut pg_sys::PathKey, PhantomData<&'p ()>);
@@ -196,6 +200,12 @@ impl<'p> Planner<'p> {
             || !query.havingQual.is_null()
     }
 
+    /// Whether every row that the query reads is a row of its result before LIMIT.
+    pub fn yields_what_it_reads(self) -> bool {
+        let query = self.query();
+        !self.groups() && query.distinctClause.is_null() && !query.hasTargetSRFs
+    }
+
     /// Whether the query level may be executed again with other values: a correlated sub-query.
     pub fn is_rescanned(self) -> bool {
         // SAFETY: a planner has its global state.
@@ -289,6 +299,18 @@ impl<'p> Planner<'p> {
         }
     }
 
+    fn relation(self, relid: u32) -> Option<Rel<'p>> {
+        let root = self.get();
+        if relid as i32 >= root.simple_rel_array_size {
+            return None;
+        }
+        // SAFETY: the array has that many entries, NULL where there is no relation.
+        unsafe {
+            let rel = *root.simple_rel_array.add(relid as usize);
+            (!rel.is_null()).then(|| Rel::new(rel))
+        }
+    }
+
     fn append_parent(self, relid: u32) -> Option<u32> {
         let root = self.get();
         if root.append_rel_array.is_null() || relid as i32 >= root.simple_rel_array_size {
@@ -316,6 +338,12 @@ impl<'p> Clause<'p> {
             (*self.0).is_pushed_down
                 || !pg_sys::bms_is_subset((*self.0).required_relids, join.get().relids)
         }
+    }
+
+    /// Whether it compares two sides for equality in a way that can be hashed.
+    pub fn is_hashable(self) -> bool {
+        // SAFETY: valid.
+        unsafe { (*self.0).hashjoinoperator != Oid::INVALID }
     }
 
     /// Whether it holds no column at all: a gating node above the scan checks it.

@@ -1,7 +1,8 @@
 //! Relations being planned: what is known of them, and the ways to compute them.
 
 use super::{
-    Clause, Cost, Outer, Planner, Rel, ScanTarget, SortExpr, SortKey, clauses, note_list, sort_list,
+    Clause, Cost, Outer, Planner, Rel, Relations, ScanTarget, SortExpr, SortKey, clauses,
+    note_list, sort_list,
 };
 use crate::pg::list;
 use crate::pg::memory;
@@ -183,19 +184,19 @@ impl<'p> Rel<'p> {
     pub fn outers(
         self,
         planner: Planner<'p>,
-        mut wanted: impl FnMut(Clause<'p>) -> bool,
+        mut wanted: impl FnMut(Clause<'p>, Relations<'p>) -> bool,
     ) -> Vec<Outer<'p>> {
         let mut out: Vec<Outer<'p>> = Vec::new();
         let mut consider = |clause: Clause<'p>| {
             // SAFETY: valid planner state; the sets are new ones.
             unsafe {
-                if !pg_sys::join_clause_is_movable_to(clause.0, self.0) || !wanted(clause) {
+                if !pg_sys::join_clause_is_movable_to(clause.0, self.0) {
                     return;
                 }
                 let needed =
                     pg_sys::bms_union((*clause.0).clause_relids, self.get().lateral_relids);
                 let needed = pg_sys::bms_del_member(needed, self.get().relid as i32);
-                if pg_sys::bms_is_empty(needed) {
+                if pg_sys::bms_is_empty(needed) || !wanted(clause, Relations(needed, PhantomData)) {
                     return;
                 }
                 let outer = Outer(
@@ -234,6 +235,32 @@ impl<'p> Rel<'p> {
             }
         }
         out
+    }
+
+    /// Whether the joins of this relation with all of `others` can be computed part by part or as a whole
+    /// where it is: they are of the same server, or merged in the same way as what it is a part of.
+    pub fn is_joined_with(self, planner: Planner<'p>, others: Relations<'p>) -> bool {
+        let own = self.get();
+        let parent = planner.append_parent(own.relid).and_then(|parent| planner.relation(parent));
+        let scheme = |rel: &pg_sys::RelOptInfo| {
+            Some(rel.part_scheme).filter(|s| !s.is_null() && rel.consider_partitionwise_join)
+        };
+        let wanted = parent.and_then(|parent| scheme(parent.get()));
+        let mut at = -1;
+        loop {
+            // SAFETY: a set of range table indexes.
+            at = unsafe { pg_sys::bms_next_member(others.0, at) };
+            if at < 0 {
+                return true;
+            }
+            let Some(other) = planner.relation(at as u32) else { return false };
+            let other = other.get();
+            let same_server =
+                own.serverid != pg_sys::Oid::INVALID && own.serverid == other.serverid;
+            if !same_server && (wanted.is_none() || scheme(other) != wanted) {
+                return false;
+            }
+        }
     }
 
     /// The columns that the target list and `extra` need, in order; 0 stands for the whole row,

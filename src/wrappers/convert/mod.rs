@@ -223,7 +223,7 @@ impl<'a, 'c> Converter<'a, 'c> {
                 let schema = (!types::is_builtin(funcid)).then(|| types::function_schema(funcid));
                 Ok(Expr::Function {
                     schema,
-                    name: function.name,
+                    name: function.name.clone(),
                     args: self.operands(args, collate)?,
                     variadic,
                 })
@@ -347,7 +347,7 @@ impl<'a, 'c> Converter<'a, 'c> {
         let place = self.place(value)?;
         let labels = self.all_labels(of);
         let filter = aggregate.filter;
-        let name = types::function(aggregate.aggfnoid).map(|f| f.name).unwrap_or_default();
+        let name = types::function(aggregate.aggfnoid).map(|f| f.name.clone()).unwrap_or_default();
         let call = Aggregate {
             name,
             star: false,
@@ -411,7 +411,7 @@ impl<'a, 'c> Converter<'a, 'c> {
             self.operands(args, collate && !aggregate.within_group)?
         };
         Ok(Aggregate {
-            name: function.name,
+            name: function.name.clone(),
             star: aggregate.star,
             distinct: aggregate.distinct,
             args,

@@ -10,11 +10,12 @@ use super::plan::{kept, sort_terms};
 use super::private::{Constant, Fetched, Gate, Keyed, Local, PathNote, ScanPlan};
 use super::pushdown;
 use super::remote::{Condition, Remote};
+use super::taken;
 use crate::pg::error::{Error, Result};
 use crate::pg::node::{Kind, Node};
 use crate::pg::planner::{Clause, Planner, Rel, ScanTarget};
 use crate::wrappers::convert::{Columns as _, Converter};
-use warehouse_core::predicate::{Expr, Literal, OperatorName, Reason, Select, TypeName};
+use warehouse_core::predicate::{Expr, OperatorName, Reason, Select, TypeName};
 
 /// Bytes of an answer that may go through a spool where several reads take turns. An answer that may
 /// be larger is read through a cursor then, for which the source uses no parallel workers.
@@ -110,9 +111,8 @@ pub fn build<'p>(
         query.limit = limit.count.map(|node| converter.clause(node)).transpose().map_err(sent)?;
         query.offset = limit.offset.map(|node| converter.clause(node)).transpose().map_err(sent)?;
     }
-    if let Some(rows) = path.at_most {
-        let of = TypeName("bigint".to_owned());
-        query.limit = Some(Expr::Literal(Literal { text: Some(rows.to_string()), of }));
+    if path.at_most {
+        query.limit = Some(taken::expr(planner, &mut converter).map_err(sent)?);
     }
     let keyed = path.keyed.map(|keyed| Keyed { keys: Vec::new(), ..keyed });
     let mut plan_keys = (keyed, Vec::new());

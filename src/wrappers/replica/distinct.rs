@@ -56,7 +56,7 @@ fn ignores_repetition(stage: &Stage<'_>) -> bool {
         let Kind::Aggregate(aggregate) = part.kind() else { continue };
         let name = types::function(aggregate.aggfnoid)
             .filter(|_| types::is_builtin(aggregate.aggfnoid))
-            .map(|function| function.name);
+            .map(|function| function.name.clone());
         let extreme = name.is_some_and(|name| {
             matches!(
                 name.as_str(),

@@ -1,13 +1,14 @@
 //! How many groups there will be.
 //!
-//! The planner counts the distinct values of the columns in a key. Of `date_trunc('week', created_at)`
-//! that is a group for each moment, and grouping at the source would seem to save nothing. The histogram
-//! knows the first and the last moment: there cannot be more weeks than lie between them.
+//! The planner counts the distinct values of the columns in a key. Of `date_trunc('week', created_at)` or
+//! `floor(price / 50) * 50` that is a group for each value, and grouping at the source would seem to save
+//! nothing. The histogram knows the first and the last value: there cannot be more steps than fit
+//! between them.
 
 use crate::pg::node::{Kind, Node};
 use crate::pg::planner::Planner;
 use crate::pg::types;
-use pgrx::pg_sys;
+use pgrx::pg_sys::{self, Oid};
 
 const SECOND: f64 = 1e6;
 const MINUTE: f64 = 60.0 * SECOND;
@@ -21,115 +22,172 @@ const YEAR: f64 = 365.25 * DAY;
 pub fn estimate<'p>(planner: Planner<'p>, keys: &[Node<'p>], rows: f64) -> f64 {
     let at_most = planner.estimate_groups(keys, rows);
     let mut others = Vec::new();
-    let mut periods = 1.0;
+    let mut steps = 1.0;
     for key in keys {
-        match periods_of(planner, *key) {
-            Some(count) => periods *= count,
+        // Of a column itself the statistics say more.
+        let known = if matches!(key.unlabeled().kind(), Kind::Var { .. }) {
+            None
+        } else {
+            Steps::of(planner, *key).and_then(|found| found.count())
+        };
+        match known {
+            Some(count) => steps *= count,
             None => others.push(*key),
         }
     }
     if others.len() == keys.len() {
         return at_most;
     }
-    (periods * planner.estimate_groups(&others, rows)).clamp(1.0, at_most.max(1.0))
+    (steps * planner.estimate_groups(&others, rows)).clamp(1.0, at_most.max(1.0))
 }
 
-/// A key that names the periods into which moments fall.
-struct Periods {
-    /// From the first moment to the last, in microseconds.
+/// Values at a distance of each other. Times are in microseconds.
+#[derive(Debug, Clone, Copy)]
+struct Steps {
+    /// From the first to the last.
     span: f64,
-    /// Length of a period in microseconds; 0 for moments as they are.
+    /// The least distance of two of them, 0 if they may be as near as can be.
     length: f64,
-    /// Their number, where they recur.
-    recurring: f64,
+    /// Their number, where it is limited otherwise.
+    at_most: f64,
 }
 
-/// How many periods a key has; `None` if it is nothing of the kind.
-fn periods_of<'p>(planner: Planner<'p>, key: Node<'p>) -> Option<f64> {
-    let found = periods(planner, key)?;
-    if found.length <= 0.0 {
-        return None;
+impl Steps {
+    /// The values of an expression; `None` if nothing is known of them.
+    fn of<'p>(planner: Planner<'p>, node: Node<'p>) -> Option<Steps> {
+        match node.kind() {
+            Kind::Var { vartype, .. } => {
+                let (first, last) = planner.histogram_range(node)?;
+                let unit = unit(types::base_type(vartype))?;
+                let (scale, length) = unit;
+                Some(Steps {
+                    span: (last - first).max(0.0) * scale,
+                    length,
+                    at_most: f64::INFINITY,
+                })
+            }
+            Kind::Relabel { arg, .. } => Steps::of(planner, arg),
+            // As text, for instance.
+            Kind::CoerceViaIo { arg, .. } => Steps::of(planner, arg)?.renamed(),
+            Kind::Func { funcid, resulttype, args, .. } if types::is_builtin(funcid) => {
+                call(planner, &types::function(funcid)?.name, resulttype, &args)
+            }
+            Kind::Op { opno, args, .. } if types::is_builtin(opno) => {
+                operator(planner, &types::operator(opno)?, node.result_type(), &args)
+            }
+            _ => None,
+        }
     }
-    // The first and the last are not whole.
-    Some((found.span / found.length + 1.0).min(found.recurring))
+
+    fn count(self) -> Option<f64> {
+        // The first and the last are not whole.
+        let fit = if self.length > 0.0 { self.span / self.length + 1.0 } else { f64::INFINITY };
+        Some(fit.min(self.at_most)).filter(|count| count.is_finite())
+    }
+
+    /// So many others, one for each of these.
+    fn renamed(self) -> Option<Steps> {
+        let count = self.count()?;
+        Some(Steps { span: count - 1.0, length: 1.0, at_most: count })
+    }
+
+    fn at_least(self, length: f64) -> Steps {
+        Steps { length: self.length.max(length), ..self }
+    }
+
+    fn times(self, factor: f64) -> Option<Steps> {
+        let factor = factor.abs();
+        let fits = factor > 0.0 && factor.is_finite();
+        fits.then(|| Steps { span: self.span * factor, length: self.length * factor, ..self })
+    }
 }
 
-fn periods<'p>(planner: Planner<'p>, node: Node<'p>) -> Option<Periods> {
-    match node.kind() {
-        Kind::Var { vartype, .. } => moments(planner, node, vartype),
-        Kind::Relabel { arg, .. } => periods(planner, arg),
-        // A date as text, for instance.
-        Kind::CoerceViaIo { arg, .. } => periods(planner, arg).filter(|found| found.length > 0.0),
-        Kind::Func { funcid, args, .. } if types::is_builtin(funcid) => {
-            let name = types::function(funcid)?.name;
-            match (name.as_str(), args.as_slice()) {
-                ("date_trunc", [unit, value, ..]) => {
-                    let found = periods(planner, *value)?;
-                    Some(found.at_least(unit_length(&text(*unit)?)?))
-                }
-                ("extract" | "date_part", [field, value]) => {
-                    let (length, recurring) = field_periods(&text(*field)?)?;
-                    let found = periods(planner, *value)?.at_least(length);
-                    Some(Periods { recurring: found.recurring.min(recurring), ..found })
-                }
-                ("to_char", [value, format]) => {
-                    let found = periods(planner, *value)?;
-                    Some(found.at_least(finest(&text(*format)?)?))
-                }
-                ("date", [value]) => Some(periods(planner, *value)?.at_least(DAY)),
-                ("timestamp" | "timestamptz", [value]) => periods(planner, *value),
-                ("timezone", [_, value]) => periods(planner, *value),
-                _ => None,
-            }
-        }
-        // Moved by an interval or by days.
-        Kind::Op { opfuncid, args, .. } if types::is_builtin(opfuncid) => {
-            let name = types::function(opfuncid)?.name;
-            let moves = matches!(
-                name.as_str(),
-                "timestamp_pl_interval"
-                    | "timestamp_mi_interval"
-                    | "timestamptz_pl_interval"
-                    | "timestamptz_mi_interval"
-                    | "date_pl_interval"
-                    | "date_mi_interval"
-                    | "date_pli"
-                    | "date_mii"
-            );
-            match args.as_slice() {
-                [value, by] if moves && matches!(by.kind(), Kind::Const { .. } | Kind::Param) => {
-                    periods(planner, *value)
-                }
-                _ => None,
-            }
-        }
+/// How a column's histogram counts, and how far two of its values are apart at least.
+fn unit(of: Oid) -> Option<(f64, f64)> {
+    match of {
+        pg_sys::DATEOID => Some((DAY, DAY)),
+        pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => Some((1.0, 0.0)),
+        _ if is_integer(of) => Some((1.0, 1.0)),
+        pg_sys::FLOAT4OID | pg_sys::FLOAT8OID | pg_sys::NUMERICOID => Some((1.0, 0.0)),
         _ => None,
     }
 }
 
-impl Periods {
-    fn at_least(self, length: f64) -> Periods {
-        Periods { length: self.length.max(length), ..self }
+fn is_integer(of: Oid) -> bool {
+    matches!(of, pg_sys::INT2OID | pg_sys::INT4OID | pg_sys::INT8OID)
+}
+
+fn is_time(of: Oid) -> bool {
+    matches!(of, pg_sys::DATEOID | pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID)
+}
+
+fn call<'p>(planner: Planner<'p>, name: &str, result: Oid, args: &[Node<'p>]) -> Option<Steps> {
+    let of = |node: Node<'p>| Steps::of(planner, node);
+    match (name, args) {
+        ("date_trunc", [unit, value, ..]) => {
+            Some(of(*value)?.at_least(unit_length(&text(*unit)?)?))
+        }
+        ("extract" | "date_part", [field, value]) => {
+            let (length, recurring) = field_steps(&text(*field)?)?;
+            let found = of(*value)?.at_least(length);
+            Steps { at_most: found.at_most.min(recurring), ..found }.renamed()
+        }
+        ("to_char", [value, format]) if is_time(value.result_type()) => {
+            of(*value)?.at_least(finest(&text(*format)?)?).renamed()
+        }
+        ("date", [value]) => Some(of(*value)?.at_least(DAY)),
+        ("timezone", [_, value]) => of(*value),
+        ("floor" | "ceil" | "ceiling" | "round" | "trunc", [value]) => {
+            Some(of(*value)?.at_least(1.0))
+        }
+        ("round" | "trunc", [value, places]) => {
+            Some(of(*value)?.at_least(10f64.powf(-places.constant_number()?)))
+        }
+        ("width_bucket", [_, _, _, count]) => {
+            let count = count.constant_number()? + 2.0;
+            Some(Steps { span: count - 1.0, length: 1.0, at_most: count })
+        }
+        ("div", [left, right]) => {
+            Some(of(*left)?.times(1.0 / right.constant_number()?)?.at_least(1.0))
+        }
+        ("mod", args) => operator(planner, "%", result, args),
+        ("int2" | "int4" | "int8", [value]) => Some(of(*value)?.at_least(1.0)),
+        ("numeric" | "float4" | "float8" | "timestamp" | "timestamptz", [value] | [value, _]) => {
+            of(*value)
+        }
+        // A function of one value has no more results than there are values.
+        (_, [value]) => of(*value)?.renamed(),
+        _ => None,
     }
 }
 
-/// A column of dates or times.
-fn moments<'p>(planner: Planner<'p>, column: Node<'p>, of: pg_sys::Oid) -> Option<Periods> {
-    let (unit, infinities) = match types::base_type(of) {
-        pg_sys::DATEOID => (DAY, (i64::from(i32::MIN), i64::from(i32::MAX))),
-        pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => (1.0, (i64::MIN, i64::MAX)),
+fn operator<'p>(
+    planner: Planner<'p>,
+    symbol: &str,
+    result: Oid,
+    args: &[Node<'p>],
+) -> Option<Steps> {
+    let fixed = |node: Node<'p>| matches!(node.kind(), Kind::Const { .. } | Kind::Param);
+    let (value, by, swapped) = match args {
+        [left, right] if fixed(*right) => (*left, *right, false),
+        [left, right] if fixed(*left) => (*right, *left, true),
         _ => return None,
     };
-    let (first, last) = planner.histogram_range(column)?;
-    // A date is an integer of 32 bits in a datum.
-    let narrow = |value: i64| if unit == DAY { i64::from(value as i32) } else { value };
-    let (first, last) = (narrow(first), narrow(last));
-    if first == infinities.0 || last == infinities.1 {
-        return None;
+    let found = Steps::of(planner, value)?;
+    match symbol {
+        // The difference of two dates counts in another unit.
+        "+" | "-" if is_time(value.result_type()) == is_time(result) => Some(found),
+        "*" => found.times(by.constant_number()?),
+        "/" if !swapped => {
+            let found = found.times(1.0 / by.constant_number()?)?;
+            Some(if is_integer(result) { found.at_least(1.0) } else { found })
+        }
+        "%" if !swapped => {
+            let by = by.constant_number()?.abs();
+            Some(Steps { at_most: found.at_most.min(2.0 * by), ..found })
+        }
+        _ => found.renamed(),
     }
-    let span = (last as f64 - first as f64).max(0.0) * unit;
-    let length = if unit == DAY { DAY } else { 0.0 };
-    Some(Periods { span, length, recurring: f64::INFINITY })
 }
 
 fn text(node: Node<'_>) -> Option<String> {
@@ -155,7 +213,7 @@ fn unit_length(unit: &str) -> Option<f64> {
 }
 
 /// The length of extract's fields, in microseconds, and how many there are.
-fn field_periods(field: &str) -> Option<(f64, f64)> {
+fn field_steps(field: &str) -> Option<(f64, f64)> {
     Some(match field {
         "second" | "seconds" => return None,
         "minute" | "minutes" => (MINUTE, 60.0),

@@ -7,10 +7,9 @@ use super::private::PathNote;
 use super::remote::{self, Condition, Kept, Remote, Shape};
 use crate::pg::node::Kind;
 use crate::pg::planner::{Clause, Planner, Rel};
-use crate::wrappers::convert::Converter;
 use pgrx::pg_sys::JoinType;
 use std::cell::RefCell;
-use warehouse_core::predicate::{Bound, Expr, JoinKind, Reason, bound};
+use warehouse_core::predicate::{Bound, Expr, JoinKind, Reason, equated};
 
 /// GetForeignJoinPaths: the whole join at the source, in any order and in the one the query wants.
 pub fn add_paths<'p>(
@@ -172,7 +171,7 @@ fn joined<'p>(
     if !is_yielded(&out, join) {
         return Err(Reason::WholeRow);
     }
-    out.work = work(planner, left, right, outer, inner, &pushed, join.rows());
+    out.work = work(left, right, outer, inner, &pushed, join.rows());
     if !out.local.is_empty() {
         // How many rows the local conditions will drop is not known apart: some.
         out.sent *= 2.0;
@@ -205,7 +204,6 @@ fn is_yielded<'p>(joined: &Remote<'p>, join: Rel<'p>) -> bool {
 /// Cost of the join at the source: by hashing one side, or by looking each row's partners up where an
 /// index serves.
 fn work<'p>(
-    planner: Planner<'p>,
     left: &Remote<'p>,
     right: &Remote<'p>,
     outer: Rel<'p>,
@@ -215,19 +213,17 @@ fn work<'p>(
 ) -> f64 {
     let hashed = left.work + right.work + cost::hash(left.sent, right.sent);
     let nested = |from: &Remote<'p>, to: &Remote<'p>, to_rel: Rel<'p>| {
+        let [table] = to.tables.as_slice() else { return f64::INFINITY };
         if !to_rel.is_table() {
             return f64::INFINITY;
         }
-        let scope = Scope::new(&to.tables);
+        // The partners of a row, of all that the table has.
+        let partners = rows / from.sent.max(1.0) * (to_rel.tuples() / to.sent.max(1.0)).max(1.0);
+        let fraction = (partners / to_rel.tuples().max(1.0)).min(1.0);
         let bounds: Vec<(String, Bound, f64)> = on
             .iter()
-            .filter_map(|(clause, _)| {
-                // Seen from one side, the other side's columns are values.
-                let mut converter = Converter::new(planner, &scope);
-                let expr = converter.clause(clause.node()).ok()?;
-                let (column, kind) = bound(&expr)?;
-                Some((column.to_owned(), kind, planner.selectivity(to_rel, &[*clause])))
-            })
+            .filter_map(|(_, expr)| equated(expr, table.relation))
+            .map(|column| (column.to_owned(), Bound::Equal, fraction))
             .collect();
         if bounds.is_empty() {
             return f64::INFINITY;
@@ -235,7 +231,7 @@ fn work<'p>(
         let once = cost::access(cost::Ask {
             tuples: to_rel.tuples(),
             pages: to_rel.pages(),
-            indexes: to.tables.first().map_or(&[][..], |table| &table.table.indexes),
+            indexes: &table.table.indexes,
             bounds: &bounds,
             conditions: on.len(),
         });

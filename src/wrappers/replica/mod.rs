@@ -47,4 +47,5 @@ mod state;
 mod statistics;
 mod status;
 mod stream;
+mod taken;
 mod transaction;

@@ -11,10 +11,12 @@ use super::known::{self, Known};
 use super::options::ServerOptions;
 use super::private::PathNote;
 use super::remote::{self, Condition, Kept, Remote};
+use super::taken;
 use crate::pg::error::{Error, Result};
 use crate::pg::node::{Kind, Node};
 use crate::pg::planner::{Clause, Cost, Outer, Planner, Rel, SortKey};
 use crate::pg::types;
+use crate::settings;
 use crate::wrappers::convert::{Converter, direction, direction_of_places};
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::{self, Oid};
@@ -123,13 +125,15 @@ pub fn add_paths(planner: Planner<'_>, rel: Rel<'_>) -> Result<()> {
     let plain = whole_cost(planner, rel, remote, rel.rows());
     let order = planner.wanted_order();
     // Of a part of the query's only relation no more rows are taken than of the whole.
-    let at_most =
-        taken(planner).filter(|_| rel.is_part() && remote.is_whole() && planner.has_one_relation());
+    let few = rel.is_part() && remote.is_whole() && planner.has_one_relation();
+    let at_most = if few { taken::estimate(planner, remote, rel.rows()) } else { None };
     let unsorted = at_most.filter(|_| order.is_empty());
-    let plain_note = note(PathNote { at_most: unsorted, ..PathNote::default() });
+    let plain_note = note(PathNote { at_most: unsorted.is_some(), ..PathNote::default() });
     rel.add_path(planner, bounded(plain, unsorted), &[], None, &plain_note);
-    if let Some(sorted) = sorted_cost(planner, rel, remote, plain, &order, planner.bound()) {
-        let sorted_note = note(PathNote { sorted: true, at_most, ..PathNote::default() });
+    let bound = at_most.or(planner.bound());
+    if let Some(sorted) = sorted_cost(planner, rel, remote, plain, &order, bound) {
+        let sorted_note =
+            note(PathNote { sorted: true, at_most: at_most.is_some(), ..PathNote::default() });
         let cost = bounded(sorted, at_most);
         rel.add_path(planner, in_order(rel, cost), &order, None, &sorted_note);
         // The first rows of each part, all at once.
@@ -140,8 +144,14 @@ pub fn add_paths(planner: Planner<'_>, rel: Rel<'_>) -> Result<()> {
 
     let scope = Scope::new(&remote.tables);
     let mut seen: Vec<Outer<'_>> = Vec::new();
-    let outers =
-        rel.outers(planner, |clause| Converter::new(planner, &scope).clause(clause.node()).is_ok());
+    // What its source can join by itself, and what the keys of many rows find at once, needs no way of
+    // asking for one row after the other.
+    let by_batches = settings::lookup_batch_size() > 0 && !rel.is_lateral();
+    let outers = rel.outers(planner, |clause, others| {
+        let one_by_one =
+            !(by_batches && clause.is_hashable() && rel.is_joined_with(planner, others));
+        one_by_one && Converter::new(planner, &scope).clause(clause.node()).is_ok()
+    });
     for outer in outers {
         if seen.contains(&outer) {
             continue;
@@ -163,23 +173,10 @@ pub fn in_order(rel: Rel<'_>, cost: Cost) -> Cost {
     Cost { startup: cost.startup * factor, total: cost.total * factor, ..cost }
 }
 
-/// Rows that the query takes at most, in every execution of its plan. (The planner's own bound is an
-/// estimate, of a stable expression for instance, and leaves ties out.)
-fn taken(planner: Planner<'_>) -> Option<u64> {
-    // Not below a grouping, DISTINCT, a window or a set-returning target.
-    planner.bound()?;
-    let limit = planner.limit();
-    if limit.with_ties {
-        return None;
-    }
-    let offset = limit.offset.map_or(Some(0), |node| node.constant_int8())?;
-    u64::try_from(limit.count?.constant_int8()?.checked_add(offset)?).ok()
-}
-
 /// Cost of the first rows alone.
-fn bounded(cost: Cost, at_most: Option<u64>) -> Cost {
+fn bounded(cost: Cost, at_most: Option<f64>) -> Cost {
     let Some(at_most) = at_most else { return cost };
-    let rows = cost.rows.min(at_most as f64).max(1.0);
+    let rows = cost.rows.min(at_most).max(1.0);
     let fraction = if cost.rows > 0.0 { rows / cost.rows } else { 1.0 };
     Cost { rows, total: cost.startup + (cost.total - cost.startup) * fraction, ..cost }
 }
@@ -347,7 +344,7 @@ pub fn sort_terms<'p>(
                 converter = converter.with_aggregates();
             }
             let seen = || {
-                expr.node.parts(false).iter().all(|part| match part.kind() {
+                expr.node.parts(true).iter().all(|part| match part.kind() {
                     Kind::Var { varno, varattno, .. } => scope.sees(varno, varattno),
                     _ => false,
                 })

@@ -15,10 +15,9 @@ pub struct PathNote {
     /// It applies LIMIT and OFFSET.
     #[serde(default)]
     pub limited: bool,
-    /// It sends no more than this many rows: one of several parts of a relation of which the query
-    /// takes no more in all.
+    /// It sends no more rows than the query takes: it is one of several parts of the query's relation.
     #[serde(default)]
-    pub at_most: Option<u64>,
+    pub at_most: bool,
     /// It sends each row once.
     #[serde(default)]
     pub distinct: bool,

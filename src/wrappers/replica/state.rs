@@ -65,9 +65,10 @@ pub fn serialized(state: State, message: &[u8], parts: &[Field]) -> Option<Vec<u
     let squares = if state.parts() == 3 { Some(sum(2)?) } else { None };
 
     let mut out = Vec::with_capacity(96);
-    // What is not finite is counted apart from the rest.
+    // What is not finite is counted apart from the rest: one such value decides what the others give.
     let finite = total.is_finite();
-    out.extend_from_slice(&(if finite { count } else { 0 }).to_be_bytes());
+    let others = if finite { count } else { (count - 1).max(0) };
+    out.extend_from_slice(&others.to_be_bytes());
     for part in [Some(&total), squares.as_ref()].into_iter().flatten() {
         if finite { part.write(&mut out) } else { Sum::zero().write(&mut out) }
     }

@@ -11,7 +11,7 @@ mod writer;
 
 pub use clauses::clauses;
 
-use super::{Expr, Select};
+use super::{ColumnRef, Expr, Select};
 use serde::{Deserialize, Serialize};
 use writer::Writer;
 
@@ -97,7 +97,33 @@ pub fn select(select: &Select, quote: Quote<'_>) -> Template {
 fn is_qualified(select: &Select) -> bool {
     let mut exists = false;
     select.walk(&mut |expr| exists |= matches!(expr, Expr::Exists { .. }));
-    exists || !select.rows.from.is_table()
+    exists || !select.rows.from.is_table() || is_shadowed(select)
+}
+
+/// Whether a bare column in ORDER BY would be taken for an output of that name: PostgreSQL looks among
+/// the outputs first, and a cast of a column, or a function, has a name too (FigureColname in
+/// parse_target.c).
+fn is_shadowed(select: &Select) -> bool {
+    select.order.iter().any(|term| {
+        let Expr::Column(ColumnRef { name, cast_to: None, .. }) = &term.expr else { return false };
+        select.outputs.iter().any(|output| *output != term.expr && may_be_called(output, name))
+    })
+}
+
+fn may_be_called(output: &Expr, name: &str) -> bool {
+    match output {
+        Expr::Column(column) => column.name == name,
+        Expr::Cast { arg, .. } | Expr::Collate { arg, .. } | Expr::Subscript { arg, .. } => {
+            may_be_called(arg, name)
+        }
+        Expr::Function { name: function, .. } => function == name,
+        Expr::Aggregate(aggregate) => aggregate.name == name,
+        Expr::Operator { .. } | Expr::Literal(_) | Expr::And(_) | Expr::Or(_) | Expr::Not(_) => {
+            false
+        }
+        // Named by a keyword or by a part.
+        _ => true,
+    }
 }
 
 /// The alias of a relation where a query has several.
@@ -108,7 +134,7 @@ pub fn alias(relation: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::{
-        Aggregate, ColumnRef, From, JoinKind, Literal, OperatorName, Rows, TypeName,
+        Aggregate, From, JoinKind, Literal, OperatorName, Rows, SortTerm, TypeName,
     };
     use super::*;
     use crate::quote;
@@ -215,6 +241,25 @@ mod tests {
         );
         let nothing = Select::of(vec![], query.rows);
         assert_eq!(select(&nothing, &plain).numbered(), "SELECT FROM app.t1");
+    }
+
+    #[test]
+    fn order_means_the_column() {
+        let rows = Rows { from: table(1, vec![]), conditions: vec![] };
+        let order = |outputs: Vec<Expr>| {
+            let term = SortTerm {
+                expr: col("k"),
+                collation: None,
+                direction: "ASC".to_owned(),
+                nulls_first: false,
+            };
+            let select = Select { order: vec![term], ..Select::of(outputs, rows.clone()) };
+            super::select(&select, &plain).numbered()
+        };
+        let text = Expr::Cast { arg: Box::new(col("k")), to: TypeName("text".to_owned()) };
+        assert!(order(vec![col("k"), col("j")]).ends_with("ORDER BY k ASC NULLS LAST"));
+        assert!(order(vec![text.clone()]).ends_with("ORDER BY r1.k ASC NULLS LAST"));
+        assert!(order(vec![text, col("k")]).starts_with("SELECT (r1.k)::text, r1.k FROM"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ const SCRIPT: &str = "
       i, i, i % 3 = 0, date '2020-01-01' + i, i * interval '1 hour' FROM generate_series(1, 50) i;
     INSERT INTO two.t SELECT i % 5, -i, i, 9000000000000000000 - i, i / 7.0, i * 2, i * 4, true,
       date '1990-01-01' + i, i * interval '1 day' FROM generate_series(1, 30) i;
-    INSERT INTO one.t (g, n) VALUES (10, 'NaN'), (10, 1), (11, 'Infinity'), (11, 5), (12, '-Infinity'), (13, 'Infinity');
+    INSERT INTO one.t (g, n) VALUES (10, 'NaN'), (10, 1), (11, 'Infinity'), (11, 5), (12, '-Infinity'), (13, 'Infinity'), (17, 'NaN'), (17, 1), (17, 2);
     INSERT INTO two.t (g, n) VALUES (10, 2), (11, 'Infinity'), (12, 7), (13, '-Infinity'), (14, NULL), (15, 1.5);
     INSERT INTO one.t (g) VALUES (14), (16)";
 

@@ -28,7 +28,7 @@ const SETTINGS: [(&str, &[&str]); 9] = [
     ("client_encoding", &["UTF8", "LATIN1"]),
 ];
 
-const QUERIES: [&str; 8] = [
+const QUERIES: [&str; 9] = [
     "SELECT * FROM $.v ORDER BY id",
     "SELECT id FROM $.v WHERE tstz > '2024-03-31 12:00:00+00' AND by <> decode('00', 'hex') ORDER BY id",
     "SELECT id, date_trunc('day', tstz), tstz::date, extract(hour FROM tstz) FROM $.v \
@@ -37,6 +37,8 @@ const QUERIES: [&str; 8] = [
     "SELECT id FROM $.v WHERE iv > interval '1 month' AND f8 = 0.1::float8 + id / 3.0::float8 ORDER BY id",
     "SELECT id FROM $.v WHERE f4 > 3.3::float4 OR d < '0044-03-20 BC'::date ORDER BY id",
     "SELECT count(*) FROM $.v WHERE tstz::text LIKE '%31%' OR iv::text LIKE '%mon%' OR f8::text LIKE '%3'",
+    "SELECT id FROM $.v WHERE tstz < now() AND iv::text = \
+       (interval '2 months 6 days 8 hours 11.356 seconds' - interval '2 years' + (now() - now()))::text",
     "SELECT id, tstz AT TIME ZONE 'UTC', ts AT TIME ZONE 'Europe/Berlin', tz FROM $.v \
        WHERE tz > '10:20+03'::timetz ORDER BY id",
 ];
