@@ -198,6 +198,16 @@ pub enum Expr {
         /// The rows.
         rows: Box<Rows>,
     },
+    /// The value of an enum type of the source that has a label, or the array of those that have one of
+    /// several; NULL, or left out, where it lacks the label.
+    OfEnum {
+        /// The type's name at the source, quoted.
+        of: TypeName,
+        /// The label, or the array of labels, as text.
+        labels: Box<Expr>,
+        /// Whether it is an array.
+        array: bool,
+    },
     /// `arg[i]…` (no slices).
     Subscript {
         /// The array.
@@ -249,6 +259,7 @@ impl Expr {
                 }
             }
             Expr::Exists { rows, .. } => rows.walk(visit),
+            Expr::OfEnum { labels, .. } => labels.walk(visit),
             Expr::Subscript { arg, indexes } => {
                 arg.walk(visit);
                 indexes.iter().for_each(|index| index.walk(visit));

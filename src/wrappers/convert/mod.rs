@@ -4,11 +4,11 @@
 //! without a column of the scan that do not change within a statement become parameters: they are
 //! evaluated here, once an execution.
 
+mod enums;
 mod rules;
 
 pub use rules::{direction, direction_of_places};
 
-use crate::pg::datum::to_text;
 use crate::pg::node::{self, BoolOp, Kind, Node};
 use crate::pg::planner::Planner;
 use crate::pg::types;
@@ -20,7 +20,7 @@ use rules::{
     to_char_is_fixed, writes_json,
 };
 use warehouse_core::predicate::{
-    Aggregate, BoolTest, Expr, Literal, OperatorName, Reason, SortTerm, TypeName,
+    Aggregate, BoolTest, Expr, OperatorName, Reason, SortTerm, TypeName,
 };
 
 /// The result of a conversion.
@@ -34,6 +34,8 @@ pub trait Columns {
     fn column(&self, relation: u32, attribute: i16) -> Converted;
     /// What stands for the column at the source where it only matters whether it is NULL.
     fn presence(&self, relation: u32, attribute: i16) -> Converted;
+    /// The enum type that the column has at the source.
+    fn enum_there(&self, relation: u32, attribute: i16) -> Option<TypeName>;
     /// Whether the default collation is proven to be the same at the source.
     fn collation_proven(&self) -> bool;
     /// Whether an object (of this catalog) belongs to an extension that the source has too.
@@ -109,6 +111,30 @@ impl<'a, 'c> Converter<'a, 'c> {
             self.params.truncate(before);
         }
         converted
+    }
+
+    /// Converts a condition that drops rows: it may be NULL where it would be false.
+    pub fn condition(&mut self, node: Node<'a>) -> Converted {
+        let before = self.params.len();
+        let converted = self.filter(node);
+        if converted.is_err() {
+            self.params.truncate(before);
+        }
+        converted
+    }
+
+    fn filter(&mut self, node: Node<'a>) -> Converted {
+        // SAFETY: raises an ordinary ERROR when the stack is nearly full.
+        unsafe { pg_sys::check_stack_depth() };
+        match node.kind() {
+            Kind::Bool { op: BoolOp::And, args } if self.has_own_column(node) => {
+                self.first_for_sure(args, Self::filter).map(Expr::And)
+            }
+            Kind::Bool { op: BoolOp::Or, args } if self.has_own_column(node) => {
+                self.first_for_sure(args, Self::filter).map(Expr::Or)
+            }
+            _ => self.enum_equality(node).unwrap_or_else(|| self.expr(node)),
+        }
     }
 
     /// Converts an expression.
@@ -242,7 +268,7 @@ impl<'a, 'c> Converter<'a, 'c> {
             Kind::Bool { op, args } => {
                 let mut args = match op {
                     BoolOp::Not => self.all(args)?,
-                    BoolOp::And | BoolOp::Or => self.first_for_sure(args)?,
+                    BoolOp::And | BoolOp::Or => self.first_for_sure(args, Self::expr)?,
                 };
                 Ok(match op {
                     BoolOp::And => Expr::And(args),
@@ -267,7 +293,9 @@ impl<'a, 'c> Converter<'a, 'c> {
                 Ok(Expr::BoolTest { arg: Box::new(self.expr(arg)?), test })
             }
             Kind::Case { arg, arms, otherwise, .. } => self.case(arg, arms, otherwise),
-            Kind::Coalesce { args, .. } => Ok(Expr::Coalesce(self.first_for_sure(args)?)),
+            Kind::Coalesce { args, .. } => {
+                Ok(Expr::Coalesce(self.first_for_sure(args, Self::expr)?))
+            }
             Kind::MinMax { greatest, args, inputcollid, .. } => {
                 if inputcollid != Oid::INVALID {
                     self.collation_may_go("greatest", inputcollid)?;
@@ -427,15 +455,19 @@ impl<'a, 'c> Converter<'a, 'c> {
     }
 
     /// Of these only the first is evaluated in any case.
-    fn first_for_sure(&mut self, nodes: Vec<Node<'a>>) -> Result<Vec<Expr>, Reason> {
+    fn first_for_sure(
+        &mut self,
+        nodes: Vec<Node<'a>>,
+        convert: fn(&mut Self, Node<'a>) -> Converted,
+    ) -> Result<Vec<Expr>, Reason> {
         let mut nodes = nodes.into_iter();
         let mut out = Vec::with_capacity(nodes.len());
         if let Some(first) = nodes.next() {
-            out.push(self.expr(first)?);
+            out.push(convert(self, first)?);
         }
         self.conditionally(|this| {
             for node in nodes {
-                out.push(this.expr(node)?);
+                out.push(convert(this, node)?);
             }
             Ok(out)
         })
@@ -474,68 +506,6 @@ impl<'a, 'c> Converter<'a, 'c> {
 
     fn cast_expr(&self, arg: Expr, to: Oid, typmod: i32) -> Converted {
         Ok(Expr::Cast { arg: Box::new(arg), to: TypeName(types::type_name(to, typmod)) })
-    }
-
-    /// A value of an enum as its label: types of the same name need not have the same labels on both
-    /// sides, but a label is equal to nothing but itself.
-    fn label(&mut self, node: Node<'a>) -> Converted {
-        let text = || TypeName("text".to_owned());
-        match node.kind() {
-            Kind::Var { varno, varattno, varlevelsup: 0, .. } if self.columns.owns(varno) => {
-                let column = self.columns.column(varno, varattno)?;
-                Ok(match column {
-                    Expr::Literal(literal) => {
-                        Expr::Literal(Literal { text: literal.text, of: text() })
-                    }
-                    column => Expr::Cast { arg: Box::new(column), to: text() },
-                })
-            }
-            Kind::Const { value, .. } => {
-                // SAFETY: a Const holds a valid value of its type.
-                let label = value.map(|value| unsafe { to_text(value, node.result_type()) });
-                Ok(Expr::Literal(Literal { text: label, of: text() }))
-            }
-            _ if !self.has_own_column(node) && !node.is_volatile() => {
-                Ok(self.push_param(node, text()))
-            }
-            _ => Err(Reason::NotBuiltIn(format!(
-                "type {}",
-                types::type_name(node.result_type(), -1)
-            ))),
-        }
-    }
-
-    /// The labels of an enum in their order, as they are here when the statement is executed.
-    fn all_labels(&mut self, of: Oid) -> Expr {
-        self.push_param(node::enum_range(of), TypeName("text[]".to_owned()))
-    }
-
-    /// The place of an enum's value in the order of its labels here.
-    pub fn place(&mut self, node: Node<'a>) -> Converted {
-        let label = self.label(node)?;
-        let args = vec![self.all_labels(node.result_type()), label];
-        let name = "array_position".to_owned();
-        Ok(Expr::Function { schema: None, name, args, variadic: false })
-    }
-
-    /// An array of enum values as an array of labels.
-    fn labels(&mut self, node: Node<'a>) -> Converted {
-        let array = || TypeName("text[]".to_owned());
-        match node.kind() {
-            Kind::Const { value, .. } => {
-                // SAFETY: as above.
-                let labels = value.map(|value| unsafe { to_text(value, node.result_type()) });
-                Ok(Expr::Literal(Literal { text: labels, of: array() }))
-            }
-            Kind::Array { elements, multidims: false, .. } => {
-                let elements = elements.into_iter().map(|element| self.label(element));
-                Ok(Expr::Array { elements: elements.collect::<Result<_, _>>()?, of: array() })
-            }
-            _ if !self.has_own_column(node) && !node.is_volatile() => {
-                Ok(self.push_param(node, array()))
-            }
-            _ => Err(Reason::Unsupported("an array of an enum")),
-        }
     }
 
     fn case(

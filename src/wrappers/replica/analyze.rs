@@ -88,7 +88,7 @@ pub unsafe fn sample(
             sql,
             probe,
             collation: None,
-            label: table.label(),
+            label: table.label().to_owned(),
             width: reader.fetched(),
             row_size: 100,
             piecewise: false,

@@ -62,7 +62,7 @@ pub fn build<'p>(
         conditions.clear();
         local.clear();
         for clause in clauses.into_iter().filter(|clause| !clause.is_constant()) {
-            match converter.clause(clause.node()) {
+            match converter.condition(clause.node()) {
                 Ok(_) => conditions.push(Condition::Clause(clause.node())),
                 Err(_) => local.push(clause.node()),
             }

@@ -51,10 +51,6 @@ pub struct ReplicaTable {
     pub relation: Oid,
     /// Its server.
     pub server: Oid,
-    /// Its schema at the source.
-    pub schema: String,
-    /// Its name at the source.
-    pub name: String,
     /// Its columns, in order.
     pub columns: Vec<TableColumn>,
     /// The source's collation signature at import.
@@ -63,6 +59,10 @@ pub struct ReplicaTable {
     pub indexes: Vec<Index>,
     /// The extensions that the source has too, as the server's options say.
     pub extensions: Vec<Oid>,
+    /// Its qualified name at the source.
+    remote_name: String,
+    /// What people call it: its name here, and the site if a constant column says one.
+    label: String,
 }
 
 impl ReplicaTable {
@@ -70,7 +70,7 @@ impl ReplicaTable {
     pub fn load(relation: Oid) -> ReplicaTable {
         let table = catalog::table(relation);
         let options = TableOptions::parse(&table.options);
-        let columns = catalog::relation_attributes(relation)
+        let columns: Vec<TableColumn> = catalog::relation_attributes(relation)
             .into_iter()
             .map(|a| {
                 let source =
@@ -87,11 +87,13 @@ impl ReplicaTable {
             .collect();
         // SAFETY: a plain lookup.
         let namespace = unsafe { pgrx::pg_sys::get_rel_namespace(relation) };
+        let schema = options.schema_name.unwrap_or_else(|| types::namespace_name(namespace));
+        let name = options.table_name.unwrap_or_else(|| types::relation_name(relation));
         ReplicaTable {
             relation,
             server: table.server,
-            schema: options.schema_name.unwrap_or_else(|| types::namespace_name(namespace)),
-            name: options.table_name.unwrap_or_else(|| types::relation_name(relation)),
+            remote_name: keywords::qualified(&schema, &name),
+            label: format!("{}{}", types::relation_label(relation), site_label(&columns)),
             columns,
             remote_collation: options.remote_collation,
             indexes: options.indexes,
@@ -105,27 +107,27 @@ impl ReplicaTable {
     }
 
     /// The table's qualified name at the source.
-    pub fn remote_name(&self) -> String {
-        keywords::qualified(&self.schema, &self.name)
+    pub fn remote_name(&self) -> &str {
+        &self.remote_name
     }
 
     /// What an error calls it: its name here, and the site if a constant column says one.
-    pub fn label(&self) -> String {
-        format!("{}{}", types::relation_label(self.relation), self.site_label())
+    pub fn label(&self) -> &str {
+        &self.label
     }
 
     /// The same without quotes.
     pub fn plain_label(&self) -> String {
-        format!("{}{}", types::relation_plain_label(self.relation), self.site_label())
+        format!("{}{}", types::relation_plain_label(self.relation), site_label(&self.columns))
     }
+}
 
-    fn site_label(&self) -> String {
-        let site = self.columns.iter().find_map(|c| match &c.source {
-            ColumnSource::Constant(value) => Some(format!(" ({} {})", c.name, value)),
-            _ => None,
-        });
-        site.unwrap_or_default()
-    }
+fn site_label(columns: &[TableColumn]) -> String {
+    let site = columns.iter().find_map(|c| match &c.source {
+        ColumnSource::Constant(value) => Some(format!(" ({} {})", c.name, value)),
+        _ => None,
+    });
+    site.unwrap_or_default()
 }
 
 /// A table in a query.
@@ -249,6 +251,16 @@ impl Columns for Scope<'_> {
                 Err(Reason::Column(column.name.clone()))
             }
             ColumnSource::Remote { .. } => column.plain(relation).ok_or(Reason::WholeRow),
+        }
+    }
+
+    fn enum_there(&self, relation: u32, attribute: i16) -> Option<TypeName> {
+        let (_, column) = self.find(relation, attribute)?;
+        match &column.source {
+            ColumnSource::Remote { remote_type: None, enum_type: Some(of), .. } => {
+                Some(TypeName(of.clone()))
+            }
+            _ => None,
         }
     }
 

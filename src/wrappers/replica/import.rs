@@ -103,7 +103,10 @@ pub fn commands(request: &ImportRequest, server: Oid) -> Result<Vec<String>> {
             .map(|column| {
                 let of = local::local_type(column, &enums);
                 let mut column_options = vec![("column_name".to_owned(), column.name.clone())];
-                column_options.extend(of.remote_type.map(|t| ("remote_type".to_owned(), t)));
+                column_options.extend(match of.remote_type {
+                    Some(remote) => Some(("remote_type".to_owned(), remote)),
+                    None => local::enum_option(column),
+                });
                 column_options.extend(local::collation_option(column));
                 Declared {
                     name: column.name.clone(),

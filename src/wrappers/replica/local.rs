@@ -58,6 +58,12 @@ pub fn collation_option(column: &Column) -> Option<(String, String)> {
     column.collation.clone().map(|name| ("source_collation".to_owned(), name))
 }
 
+/// The option that says of which enum type a column is there that is an enum here too.
+pub fn enum_option(column: &Column) -> Option<(String, String)> {
+    let name = || qualified(&column.type_schema, &column.type_name);
+    (column.kind == 'e').then(|| ("enum_type".to_owned(), name()))
+}
+
 /// Whether a built-in type travels as text because it names objects.
 fn decodes_as_name(of: pgrx::pg_sys::Oid) -> bool {
     travel(of) == Travel::Text && of != pgrx::pg_sys::XMLOID

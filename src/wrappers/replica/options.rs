@@ -69,9 +69,14 @@ impl Owner {
             Owner::Table => {
                 fixed(&["schema_name", "table_name", "remote_collation", "indexes", "foreign_keys"])
             }
-            Owner::Column => {
-                fixed(&["column_name", "constant", "missing", "remote_type", "source_collation"])
-            }
+            Owner::Column => fixed(&[
+                "column_name",
+                "constant",
+                "enum_type",
+                "missing",
+                "remote_type",
+                "source_collation",
+            ]),
         }
     }
 }
@@ -168,7 +173,9 @@ fn check_value(option: &RawOption, owner: Owner) -> Result<()> {
                 .hint("It would let a role connect with the credentials of the server's operating system user."))
             }
         }
-        "column_name" | "table_name" | "schema_name" | "remote_type" if option.value.is_empty() => {
+        "column_name" | "table_name" | "schema_name" | "remote_type" | "enum_type"
+            if option.value.is_empty() =>
+        {
             Err(invalid("a name is needed"))
         }
         "indexes" => keys::parse_indexes(&option.value)
@@ -177,7 +184,7 @@ fn check_value(option: &RawOption, owner: Owner) -> Result<()> {
         "foreign_keys" => keys::parse_foreign_keys(&option.value)
             .map(drop)
             .map_err(|error| invalid(&format!("import writes it, as JSON ({error})"))),
-        "remote_type" => check_type_name(&option.value)
+        "remote_type" | "enum_type" => check_type_name(&option.value)
             .map_err(|()| invalid("a type name as format_type() prints it is needed")),
         _ => Ok(()),
     }
@@ -323,6 +330,8 @@ pub enum ColumnSource {
         name: String,
         /// Its type there, if it is another than here: the source casts.
         remote_type: Option<String>,
+        /// The enum type that it has there.
+        enum_type: Option<String>,
         /// It collates there by another collation than the database's: compared, it is collated anew.
         collates_otherwise: bool,
     },
@@ -344,6 +353,7 @@ impl ColumnSource {
             ColumnSource::Remote {
                 name: get("column_name").unwrap_or_else(|| local_name.to_owned()),
                 remote_type: get("remote_type"),
+                enum_type: get("enum_type"),
                 collates_otherwise: get("source_collation").is_some(),
             }
         }

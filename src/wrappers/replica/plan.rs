@@ -150,7 +150,7 @@ pub fn add_paths(planner: Planner<'_>, rel: Rel<'_>) -> Result<()> {
     let outers = rel.outers(planner, |clause, others| {
         let one_by_one =
             !(by_batches && clause.is_hashable() && rel.is_joined_with(planner, others));
-        one_by_one && Converter::new(planner, &scope).clause(clause.node()).is_ok()
+        one_by_one && Converter::new(planner, &scope).condition(clause.node()).is_ok()
     });
     for outer in outers {
         if seen.contains(&outer) {

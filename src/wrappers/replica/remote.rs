@@ -153,7 +153,7 @@ impl<'p> Remote<'p> {
 
     /// What errors call it.
     pub fn label(&self) -> String {
-        let labels: Vec<String> = self.tables.iter().map(|table| table.table.label()).collect();
+        let labels: Vec<&str> = self.tables.iter().map(|table| table.table.label()).collect();
         labels.join(", ")
     }
 
@@ -192,7 +192,7 @@ fn from<'p>(
                 .find(|table| table.relation == *relation)
                 .ok_or(Reason::Unsupported("a table of another query"))?;
             Ok(From::Table {
-                name: table.table.remote_name(),
+                name: table.table.remote_name().to_owned(),
                 relation: *relation,
                 computed: table.computed(),
             })
@@ -214,7 +214,7 @@ fn all<'p>(
     let mut out = Vec::new();
     for condition in conditions {
         let expr = match condition {
-            Condition::Clause(node) => converter.clause(*node)?,
+            Condition::Clause(node) => converter.condition(*node)?,
             Condition::Exists { not, shape, conditions } => Expr::Exists {
                 not: *not,
                 rows: Box::new(rows(tables, shape, conditions, converter)?),
@@ -239,7 +239,7 @@ pub fn judge<'p>(
     let mut remote = Vec::new();
     let mut local = Vec::new();
     for clause in clauses {
-        match converter.clause(clause.node()) {
+        match converter.condition(clause.node()) {
             Ok(expr) => remote.push((clause, expr)),
             Err(_) => local.push(clause),
         }
@@ -250,6 +250,6 @@ pub fn judge<'p>(
 /// Why a clause cannot be checked at the source.
 pub fn refusal<'p>(planner: Planner<'p>, tables: &[TableRef], clause: Clause<'p>) -> Reason {
     let scope = Scope::new(tables);
-    let converted = Converter::new(planner, &scope).clause(clause.node());
+    let converted = Converter::new(planner, &scope).condition(clause.node());
     converted.err().unwrap_or(Reason::Here("it is checked here"))
 }

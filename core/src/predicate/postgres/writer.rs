@@ -296,6 +296,16 @@ impl Writer<'_> {
                 self.rows(rows);
                 self.out.push("))");
             }
+            // Evaluated once, before the rows are looked at, so that an index on the column serves.
+            Expr::OfEnum { of, labels, array } => {
+                self.out.push(if *array { "ARRAY(" } else { "(" });
+                self.out.push("SELECT e FROM unnest(enum_range(NULL::");
+                self.out.push(&of.0);
+                self.out.push(")) e WHERE e::text = ");
+                self.out.push(if *array { "ANY (" } else { "" });
+                self.expr(labels);
+                self.out.push(if *array { "))" } else { ")" });
+            }
             Expr::Subscript { arg, indexes } => {
                 self.out.push("(");
                 self.expr(arg);

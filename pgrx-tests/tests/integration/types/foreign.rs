@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 
 use super::{declared, imported, same};
-use crate::ask::{expect, refused};
+use crate::ask::{expect, refused, rows, run};
 
 const TYPES: &str = "CREATE TYPE mood AS ENUM ('sad', 'ok', 'it''s'); \
      CREATE DOMAIN small AS int CHECK (VALUE < 100); CREATE DOMAIN smaller AS small CHECK (VALUE < 10); \
@@ -143,6 +143,69 @@ fn types_of_extensions() -> Result<()> {
         "SELECT id FROM t ORDER BY c, id",
     ] {
         same(&mut source, &mut warehouse, sql)?;
+    }
+    Ok(())
+}
+
+/// Conditions on an enum go to the source as values of its own type, also where the source lacks a label
+/// that is known here: then nothing is equal to it, and everything else differs from it.
+#[test]
+fn conditions_on_enums_are_those_of_the_source() -> Result<()> {
+    let (source, mut warehouse) = imported(
+        "enum_conditions",
+        "CREATE TYPE \"Mo'od\" AS ENUM ('sad', 'it''s', 'ok'); CREATE TABLE t (id int, m \"Mo'od\"); \
+         INSERT INTO t SELECT i, (enum_range(NULL::\"Mo'od\"))[1 + i % 3] FROM generate_series(1, 3000) i; \
+         INSERT INTO t VALUES (0, NULL); CREATE INDEX ON t (m); ANALYZE t",
+    )?;
+    drop(source);
+    warehouse.batch_execute("ALTER TYPE d.\"Mo'od\" ADD VALUE 'only here'")?;
+    warehouse.batch_execute(
+        "CREATE TABLE plain AS TABLE d.t; CREATE TABLE asked (m d.\"Mo'od\"); \
+         INSERT INTO asked SELECT unnest(enum_range(NULL::d.\"Mo'od\")); INSERT INTO asked VALUES (NULL); \
+         ANALYZE asked",
+    )?;
+    for condition in [
+        "m = 'sad'",
+        "'it''s' = m",
+        "m = 'only here'",
+        "NOT m = 'only here'",
+        "m <> 'only here'",
+        "NOT (m = 'only here' OR id < 10)",
+        "(m = 'only here' OR id < 10) AND m IN ('sad', 'only here')",
+        "m IN ('only here')",
+        "m NOT IN ('ok', 'only here')",
+        "m = ANY (ARRAY['ok', NULL]::d.\"Mo'od\"[])",
+        "m = ALL (ARRAY['ok', 'ok']::d.\"Mo'od\"[])",
+        "(m = 'only here') IS NOT TRUE",
+        "(m = 'only here') IS NULL",
+        "m IS NOT DISTINCT FROM 'ok'",
+        "m = (SELECT max(m) FROM asked WHERE m < 'only here')",
+        "CASE WHEN m = 'only here' THEN false ELSE true END",
+    ] {
+        let ask = |table: &str| format!("SELECT count(*), sum(id) FROM {table} WHERE {condition}");
+        let expected = rows(&mut warehouse, &ask("plain"))?;
+        let found = rows(&mut warehouse, &ask("d.t"))?;
+        ensure!(found == expected, "{condition}: {found}, not {expected}");
+    }
+    let joined = |table: &str| {
+        format!(
+            "SELECT a.m, count(t.id) FROM asked a LEFT JOIN {table} t ON t.m = a.m GROUP BY 1 ORDER BY 1"
+        )
+    };
+    let expected = rows(&mut warehouse, &joined("plain"))?;
+    expect(&mut warehouse, &joined("d.t"), &expected)?;
+    for mode in ["force_custom_plan", "force_generic_plan"] {
+        run(&mut warehouse, &format!("SET plan_cache_mode = {mode}"))?;
+        run(
+            &mut warehouse,
+            "PREPARE q(text) AS SELECT count(*) FROM d.t WHERE m = CAST($1 AS d.\"Mo'od\")",
+        )?;
+        expect(&mut warehouse, "EXECUTE q('ok')", "1000")?;
+        expect(&mut warehouse, "EXECUTE q('only here')", "0")?;
+        expect(&mut warehouse, "EXECUTE q(NULL)", "0")?;
+        let plan = rows(&mut warehouse, "EXPLAIN (VERBOSE, COSTS OFF) EXECUTE q('ok')")?;
+        ensure!(plan.contains("enum_range(NULL::d.\"Mo'od\")"), "{plan}");
+        run(&mut warehouse, "DEALLOCATE q")?;
     }
     Ok(())
 }

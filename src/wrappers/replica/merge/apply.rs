@@ -234,7 +234,10 @@ fn declared(request: &Request, parent: &current::Table, part: &Part<'_>) -> Vec<
                         } else {
                             Some(remote.of.clone())
                         };
-                        options.extend(cast.map(|of| ("remote_type".to_owned(), of)));
+                        options.extend(match cast {
+                            Some(of) => Some(("remote_type".to_owned(), of)),
+                            None => local::enum_option(remote),
+                        });
                         options.extend(local::collation_option(remote));
                         options
                     }
@@ -327,8 +330,8 @@ fn partition_name(table: &str, site: &str, taken: impl Fn(&str) -> bool) -> Stri
 /// The options of ours that a run may set or drop; all others (classes, masks) belong to the user.
 const TABLE_OPTIONS: [&str; 5] =
     ["schema_name", "table_name", "remote_collation", "indexes", "foreign_keys"];
-const COLUMN_OPTIONS: [&str; 5] =
-    ["column_name", "remote_type", "source_collation", "missing", "constant"];
+const COLUMN_OPTIONS: [&str; 6] =
+    ["column_name", "remote_type", "enum_type", "source_collation", "missing", "constant"];
 
 fn update_options(
     name: &str,
