@@ -25,7 +25,7 @@ DECLARE
   line text;
 BEGIN
   FOR line IN EXECUTE 'EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM t WHERE ' || condition LOOP
-    sent := COALESCE(sent, substring(line FROM 'Remote SQL: .* WHERE (.*)'));
+    sent := COALESCE(sent, substring(line FROM 'Remote SQL: .*? WHERE (.*)$'));
     kept := COALESCE(kept, substring(line FROM 'Local Filter Reason: (.*)'));
   END LOOP;
 END $$;
