@@ -22,7 +22,7 @@ SELECT i,
        'Person ' || i,
        CASE WHEN i % 11 <> 0 THEN 'person' || i || '@example.com' END,
        :'until'::timestamptz - interval '730 days' * (1 - (i + :number / 7.0) / (:users + 1))
-FROM generate_series(1, :users) i;
+FROM generate_series(1::bigint, :users) i;
 ALTER TABLE app.users ADD PRIMARY KEY (id);
 
 -- The same with the site in it, for who cannot add it.
