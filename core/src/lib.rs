@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 pub mod copy;
+pub mod masks;
 pub mod pool;
 pub mod predicate;
+pub mod privacy;
 pub mod quote;

@@ -1,0 +1,317 @@
+//! The one form of a value in all its spellings, so that pseudonyms of the same thing are the same.
+//!
+//! The form begins with a byte for its type, so that the text `1` of a phone is not the integer 1.
+//! Under [`Form::Auto`] text that is an integer, a UUID or an e-mail address counts as such: a key
+//! that is text in one source and a number in another joins.
+//!
+//! The forms are part of every pseudonym: they are never to be changed.
+
+use super::decimal::Decimal;
+use super::Value;
+use std::io::Write;
+use unicode_normalization::UnicodeNormalization;
+
+/// How text is made comparable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Form {
+    /// NFKC and trimmed; then an integer, a UUID or an e-mail address as such, else as it is.
+    #[default]
+    Auto,
+    /// As it is.
+    Exact,
+    /// NFKC, trimmed, lower case.
+    Email,
+    /// NFKC, trimmed, lower case, one space between words.
+    Name,
+    /// E.164 digits: NFKC digits; `+` or `00` begins an international number, any other is one of
+    /// `country` without its leading zero.
+    Phone {
+        /// The country calling code of numbers without one, 1 to 999. Without it they stay national.
+        country: Option<u16>,
+    },
+}
+
+const TEXT: u8 = b'T';
+const EMAIL: u8 = b'E';
+const NAME: u8 = b'M';
+const PHONE: u8 = b'P';
+const NATIONAL: u8 = b'Q';
+const INTEGER: u8 = b'I';
+const NUMERIC: u8 = b'N';
+const UUID: u8 = b'U';
+const DATE: u8 = b'D';
+const TIMESTAMP: u8 = b'S';
+const TIMESTAMP_TZ: u8 = b'Z';
+const INET: u8 = b'A';
+const BOOL: u8 = b'L';
+const BYTES: u8 = b'B';
+const JSON: u8 = b'J';
+
+/// Writes the canonical form of a value in place of what is in `out`.
+pub fn write(value: Value<'_>, form: Form, out: &mut Vec<u8>) {
+    out.clear();
+    match value {
+        Value::Text(text) => self::text(text, form, out),
+        Value::Integer(number) => {
+            out.push(INTEGER);
+            // Writing to a vector does not fail.
+            let _ = write!(out, "{number}");
+        }
+        Value::Numeric(text) => numeric(text, out),
+        Value::Float(number) => numeric(&number.to_string(), out),
+        Value::Bool(value) => out.extend([BOOL, u8::from(value)]),
+        Value::Date(days) => with(DATE, &days.to_be_bytes(), out),
+        Value::Timestamp(at) => with(TIMESTAMP, &at.to_be_bytes(), out),
+        Value::TimestampTz(at) => with(TIMESTAMP_TZ, &at.to_be_bytes(), out),
+        Value::Inet(inet) => {
+            out.push(INET);
+            let _ = write!(out, "{}/{}", inet.address, inet.bits);
+        }
+        Value::Uuid(bytes) => with(UUID, &bytes, out),
+        Value::Json(text) => with(JSON, text.as_bytes(), out),
+        Value::Bytes(bytes) => with(BYTES, bytes, out),
+    }
+}
+
+fn with(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(tag);
+    out.extend_from_slice(bytes);
+}
+
+fn numeric(text: &str, out: &mut Vec<u8>) {
+    let Ok(decimal) = text.parse::<Decimal>().map(Decimal::normalized) else {
+        return match is_integer(text.as_bytes()) {
+            true => with(INTEGER, text.as_bytes(), out),
+            false => with(NUMERIC, text.as_bytes(), out),
+        };
+    };
+    out.push(if decimal.parts().1 == 0 { INTEGER } else { NUMERIC });
+    let _ = write!(out, "{decimal}");
+}
+
+fn text(text: &str, form: Form, out: &mut Vec<u8>) {
+    if form == Form::Exact {
+        return with(TEXT, text.as_bytes(), out);
+    }
+    out.push(TEXT);
+    if text.is_ascii() {
+        out.extend_from_slice(text.trim().as_bytes());
+    } else {
+        for c in text.nfkc() {
+            push(c, out);
+        }
+        trim(out);
+    }
+    match form {
+        Form::Auto => auto(out),
+        Form::Exact => {}
+        Form::Email => lower(EMAIL, out),
+        Form::Name => {
+            lower(NAME, out);
+            one_space(out);
+        }
+        Form::Phone { country } => phone(country, out),
+    }
+}
+
+fn push(c: char, out: &mut Vec<u8>) {
+    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+/// The text behind the tag. It was written from text, so it is some.
+fn behind_tag(out: &[u8]) -> &str {
+    std::str::from_utf8(out.get(1..).unwrap_or_default()).unwrap_or_default()
+}
+
+/// Trims what is behind the tag: NFKC makes spaces of other characters.
+fn trim(out: &mut Vec<u8>) {
+    let text = behind_tag(out);
+    let start = text.len() - text.trim_start().len();
+    let end = 1 + text.trim_end().len();
+    out.truncate(end.max(1));
+    out.drain(1..(1 + start).min(out.len()));
+}
+
+fn auto(out: &mut Vec<u8>) {
+    let body = &out[1..];
+    if is_integer(body) {
+        out[0] = INTEGER;
+    } else if let Some(uuid) = uuid(body) {
+        out.clear();
+        with(UUID, &uuid, out);
+    } else if is_email(body) {
+        lower(EMAIL, out);
+    }
+}
+
+/// An integer as Postgres writes it, of any size.
+fn is_integer(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    match digits {
+        [] => false,
+        [b'0'] => text.len() == 1,
+        [b'0', ..] => false,
+        digits => digits.iter().all(u8::is_ascii_digit),
+    }
+}
+
+fn uuid(text: &[u8]) -> Option<[u8; 16]> {
+    let dashes = [8, 13, 18, 23];
+    if text.len() != 36 || dashes.iter().any(|at| text[*at] != b'-') {
+        return None;
+    }
+    let mut digits = [0; 32];
+    let body = text.iter().enumerate().filter(|(at, _)| !dashes.contains(at));
+    for (digit, (_, byte)) in digits.iter_mut().zip(body) {
+        *digit = *byte;
+    }
+    let mut bytes = [0; 16];
+    hex::decode_to_slice(digits, &mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn is_email(text: &[u8]) -> bool {
+    let mut parts = text.split(|byte| *byte == b'@');
+    let whole = |part: Option<&[u8]>| part.is_some_and(|part| !part.is_empty());
+    whole(parts.next())
+        && whole(parts.next())
+        && parts.next().is_none()
+        && !text.iter().any(u8::is_ascii_whitespace)
+}
+
+/// Lower case, character by character. (`str::to_lowercase` depends on what stands around a sigma.)
+fn lower(tag: u8, out: &mut Vec<u8>) {
+    out[0] = tag;
+    if out.is_ascii() {
+        return out[1..].make_ascii_lowercase();
+    }
+    let text = behind_tag(out).to_owned();
+    out.truncate(1);
+    for c in text.chars().flat_map(char::to_lowercase) {
+        push(c, out);
+    }
+}
+
+fn one_space(out: &mut Vec<u8>) {
+    let text = behind_tag(out).to_owned();
+    out.truncate(1);
+    for (at, word) in text.split_whitespace().enumerate() {
+        if at > 0 {
+            out.push(b' ');
+        }
+        out.extend_from_slice(word.as_bytes());
+    }
+}
+
+fn phone(country: Option<u16>, out: &mut Vec<u8>) {
+    let international = out[1..].starts_with(b"+");
+    // An optional trunk zero, as in +44 (0)20.
+    let text = behind_tag(out).replace("(0)", if international { "" } else { "0" });
+    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_digit).collect();
+    if digits.is_empty() {
+        // No number at all: different texts stay different.
+        return;
+    }
+    out.clear();
+    match (international, digits.strip_prefix(b"00"), country) {
+        (true, ..) => with(PHONE, &digits, out),
+        (false, Some(digits), _) => with(PHONE, digits, out),
+        (false, None, Some(country)) => {
+            out.push(PHONE);
+            let _ = write!(out, "{country}");
+            out.extend_from_slice(digits.strip_prefix(b"0").unwrap_or(&digits));
+        }
+        (false, None, None) => with(NATIONAL, &digits, out),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(value: Value<'_>, form: Form) -> Vec<u8> {
+        let mut out = vec![1, 2, 3];
+        write(value, form, &mut out);
+        out
+    }
+
+    fn auto(text: &str) -> Vec<u8> {
+        of(Value::Text(text), Form::Auto)
+    }
+
+    #[test]
+    fn spellings_of_an_email() {
+        let one = auto("bob@example.com");
+        for other in ["Bob@Example.COM", "  bob@example.com\n", "ｂｏｂ＠example.com"] {
+            assert_eq!(auto(other), one, "{other}");
+        }
+        assert_eq!(of(Value::Text("BOB@example.com"), Form::Email), one);
+        assert_ne!(auto("bob@example.org"), one);
+        // No e-mail: case counts.
+        assert_ne!(auto("Bob"), auto("bob"));
+    }
+
+    #[test]
+    fn text_and_numbers_join() {
+        assert_eq!(auto("42"), of(Value::Integer(42), Form::Auto));
+        assert_eq!(auto("-42"), of(Value::Numeric("-42.00"), Form::Auto));
+        assert_eq!(auto("0"), of(Value::Float(0.0), Form::Auto));
+        let long = "123456789012345678901234567890123456789012345";
+        assert_eq!(auto(long), of(Value::Numeric(long), Form::Auto));
+        // No spelling of an integer.
+        for text in ["042", "-0", "+42", "4 2", ""] {
+            assert_eq!(auto(text)[0], TEXT, "{text}");
+        }
+        assert_ne!(of(Value::Text("42"), Form::Exact), auto("42"));
+    }
+
+    #[test]
+    fn text_and_uuids_join() {
+        let bytes = *b"\x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xef";
+        let uuid = of(Value::Uuid(bytes), Form::Auto);
+        assert_eq!(auto("01234567-89AB-cdef-0123-456789abcdef"), uuid);
+        assert_ne!(auto("0123456789abcdef0123456789abcdef"), uuid);
+    }
+
+    #[test]
+    fn phones_are_e164() {
+        let german = Form::Phone { country: Some(49) };
+        let phone = |text| of(Value::Text(text), german);
+        for text in ["0170 1234567", "+49 (0)170 / 123-4567", "0049-170-1234567", "(0)170 1234567"] {
+            assert_eq!(phone(text), b"P491701234567", "{text}");
+        }
+        let national = Form::Phone { country: None };
+        assert_eq!(of(Value::Text("0170 12"), national), b"Q017012");
+        assert_ne!(phone("n/a"), phone("unknown"));
+    }
+
+    #[test]
+    fn names_ignore_case_and_spaces() {
+        let name = |text| of(Value::Text(text), Form::Name);
+        assert_eq!(name("  ZOË \u{a0} Smith"), name("zoe\u{308} smith"));
+    }
+
+    #[test]
+    fn the_empty_text_is_a_value() {
+        assert_eq!(auto(""), [TEXT]);
+        assert_eq!(auto(" \u{3000}"), [TEXT]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics_and_forms_are_stable(text in any::<String>()) {
+            for form in [Form::Auto, Form::Exact, Form::Email, Form::Name,
+                Form::Phone { country: None }, Form::Phone { country: Some(1) }] {
+                let once = of(Value::Text(&text), form);
+                prop_assert!(!once.is_empty());
+                prop_assert_eq!(of(Value::Text(&text), form), once);
+            }
+        }
+
+        #[test]
+        fn spaces_around_do_not_count(text in "\\PC{0,12}") {
+            prop_assert_eq!(auto(&format!(" \t{text}\u{2003} ")), auto(&text));
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Keyed hashes of the exact bytes, for columns of which only equality matters.
+//!
+//! Unlike a pseudonym a hash keeps the type, so that a bigint key stays a bigint and joins as fast as
+//! before, and no spelling is made like another. A bigint hash has 63 bits and is not negative: among
+//! 10^7 values two collide with a probability of 10^-5; `fpe` never collides.
+
+use super::canonical::{self, Form};
+use super::prf::Prf;
+use super::pseudonym::push_hex;
+use super::{Masked, MaskError, Value};
+
+/// Hashes of one domain.
+pub(super) struct Hashes {
+    prf: Prf,
+    bytes: Vec<u8>,
+}
+
+impl Hashes {
+    pub(super) fn new(prf: Prf) -> Hashes {
+        Hashes { prf, bytes: Vec::with_capacity(64) }
+    }
+
+    pub(super) fn mask<'o>(
+        &mut self,
+        value: Value<'_>,
+        out: &'o mut String,
+    ) -> Result<Masked<'o>, MaskError> {
+        canonical::write(value, Form::Exact, &mut self.bytes);
+        let bytes = self.prf.bytes(&self.bytes);
+        let mut short = [0; 16];
+        short.copy_from_slice(&bytes[..16]);
+        match value {
+            Value::Text(_) => {
+                push_hex(&short, out);
+                Ok(Masked::Text(out))
+            }
+            Value::Uuid(_) => Ok(Masked::Uuid(short)),
+            Value::Bytes(_) => Ok(Masked::Bytes(bytes)),
+            Value::Integer(_) => {
+                let word = short[..8].iter().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
+                // The sign bit is gone, so it fits.
+                Ok(Masked::Integer((word >> 1) as i64))
+            }
+            _ => Err(MaskError::Unreadable { mask: "hash" }),
+        }
+    }
+}

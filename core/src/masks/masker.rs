@@ -1,0 +1,210 @@
+//! A mask made ready for a scan.
+
+use super::fake::Fakes;
+use super::fpe::{Fpe, IntegerFpe};
+use super::hash::Hashes;
+use super::json::JsonMasker;
+use super::noise::Noise;
+use super::postal::Restricted;
+use super::prf::Prf;
+use super::pseudonym::Pseudonyms;
+use super::redact::Redactor;
+use super::shift::Shifts;
+use super::{IntWidth, Mask, MaskError, Masked, Tokens, TypeFamily, Value};
+use super::{age, generalize, network, partial, postal};
+use crate::privacy::{Domain, Keyring, Purpose};
+use std::fmt;
+
+/// What masks need beside their arguments.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Context<'a> {
+    /// The keys; keyed masks cannot be prepared without.
+    pub keys: Option<&'a Keyring>,
+    /// Days since 2000-01-01 at the start of the transaction, for ages.
+    pub today: i32,
+    /// The areas that `zip3` hides; those of the census of 2000 if none are given.
+    pub zip3: Option<&'a Restricted>,
+}
+
+/// What a mask works with. One variant for each way of working, not for each mask.
+enum Work {
+    Null,
+    Constant,
+    Keep,
+    Partial { prefix: u32, pad: String, suffix: u32 },
+    Text(fn(&str, &mut String)),
+    IpPrefix { v4: u8, v6: u8 },
+    Zip3(Restricted),
+    Pseudonym(Pseudonyms),
+    Token(Box<Tokens>),
+    Fpe(Box<Fpe>),
+    IntegerFpe(Box<IntegerFpe>),
+    Hash(Hashes),
+    Fake(Fakes),
+    Generalize(generalize::Step),
+    GeneralizeRange(generalize::Step),
+    Bands(Vec<super::decimal::Decimal>),
+    Age,
+    AgeBand(u32),
+    Noise(Noise),
+    DateShift(Shifts),
+    Redact(Redactor),
+    Json(Box<JsonMasker>),
+}
+
+/// Masks the values of a column, one after the other. It holds what is the same for all of them: key
+/// schedules, tables, room to work in.
+pub struct Masker {
+    name: &'static str,
+    work: Work,
+    width: IntWidth,
+    today: i32,
+    room: String,
+}
+
+impl fmt::Debug for Masker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Masker").field("mask", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Mask {
+    /// Makes the mask ready for the values of a column. For an array it masks one element at a time.
+    ///
+    /// # Errors
+    /// [`MaskError::Misfit`], [`MaskError::NoKey`], [`MaskError::Key`] and, for `shuffle`,
+    /// [`MaskError::NeedsWholeColumn`].
+    pub fn prepare(&self, family: &TypeFamily, context: &Context<'_>) -> Result<Masker, MaskError> {
+        self.result(family)?;
+        let prf = |purpose, domain: &Domain| -> Result<Prf, MaskError> {
+            let keys = self.keys(context)?;
+            Ok(Prf::new(&*keys.derive::<32>(purpose, domain, keys.current(domain))?))
+        };
+        let element = family.element();
+        let work = match self {
+            Mask::Null => Work::Null,
+            Mask::Constant(_) => Work::Constant,
+            Mask::Keep => Work::Keep,
+            Mask::Partial { prefix, pad, suffix } => {
+                Work::Partial { prefix: *prefix, pad: pad.clone(), suffix: *suffix }
+            }
+            Mask::PartialEmail => Work::Text(partial::email),
+            Mask::PartialPhone => Work::Text(partial::phone),
+            Mask::PartialCard => Work::Text(partial::card),
+            Mask::PartialUrl => Work::Text(partial::url),
+            Mask::Initial => Work::Text(partial::initial),
+            Mask::IpPrefix { v4, v6 } => Work::IpPrefix { v4: *v4, v6: *v6 },
+            Mask::Zip3 => {
+                Work::Zip3(context.zip3.cloned().unwrap_or_else(Restricted::census_2000))
+            }
+            Mask::Pseudonym { domain, form } => {
+                Work::Pseudonym(Pseudonyms::new(prf(Purpose::Pseudonym, domain)?, *form, family))
+            }
+            Mask::Token { domain } => {
+                Work::Token(Box::new(Tokens::new(self.keys(context)?, domain)?))
+            }
+            Mask::Fpe { domain, alphabet } => {
+                let keys = self.keys(context)?;
+                let key = keys.derive::<32>(Purpose::Fpe, domain, keys.current(domain))?;
+                let misfit = || self.misfit(family);
+                match element {
+                    TypeFamily::Integer(width) => {
+                        let fpe = IntegerFpe::new(&key, *width).ok_or_else(misfit)?;
+                        Work::IntegerFpe(Box::new(fpe))
+                    }
+                    _ => Work::Fpe(Box::new(Fpe::new(&key, alphabet))),
+                }
+            }
+            Mask::Hash { domain } => Work::Hash(Hashes::new(prf(Purpose::Hash, domain)?)),
+            Mask::Fake(fake) => Work::Fake(Fakes::new(prf(Purpose::Fake, &fake.domain)?, fake)),
+            Mask::Generalize(step) => Work::Generalize(*step),
+            Mask::GeneralizeRange(step) => Work::GeneralizeRange(*step),
+            Mask::Bands(bounds) => Work::Bands(bounds.clone()),
+            Mask::Age => Work::Age,
+            Mask::AgeBand(width) => Work::AgeBand(*width),
+            Mask::Noise { amount, entity, domain } => {
+                let prf = prf(Purpose::Noise, domain)?;
+                Work::Noise(Noise::new(prf, *amount, entity.is_some(), family))
+            }
+            Mask::DateShift { days, domain, .. } => {
+                Work::DateShift(Shifts::new(prf(Purpose::DateShift, domain)?, *days))
+            }
+            Mask::Redact { .. } => Work::Redact(Redactor::default()),
+            Mask::Json { rules, keep_rest } => {
+                Work::Json(Box::new(JsonMasker::new(rules, *keep_rest, context)?))
+            }
+            Mask::Shuffle => return Err(MaskError::NeedsWholeColumn),
+        };
+        let width = match element {
+            TypeFamily::Integer(width) => *width,
+            _ => IntWidth::Eight,
+        };
+        Ok(Masker { name: self.name(), work, width, today: context.today, room: String::new() })
+    }
+
+    fn keys<'a>(&self, context: &Context<'a>) -> Result<&'a Keyring, MaskError> {
+        context.keys.ok_or(MaskError::NoKey { mask: self.name() })
+    }
+}
+
+impl Masker {
+    /// What may be seen of a value. Text is written over what is in `out`; `others` are the values of
+    /// [`Mask::columns`] in the same row, in that order. NULL is not to be asked about: it stays NULL
+    /// (under a constant it need not even be fetched).
+    ///
+    /// # Errors
+    /// Those of kind [`Data`](super::ErrorKind::Data): a value that the mask refuses or that is not of
+    /// the family the masker was made for. No error holds the value.
+    pub fn mask<'o>(
+        &mut self,
+        value: Value<'_>,
+        others: &[Option<Value<'_>>],
+        out: &'o mut String,
+    ) -> Result<Masked<'o>, MaskError> {
+        out.clear();
+        let unreadable = MaskError::Unreadable { mask: self.name };
+        let width = self.width;
+        let entity = || others.first().copied().flatten();
+        match (&mut self.work, value) {
+            (Work::Null, _) => Ok(Masked::Null),
+            (Work::Constant, _) => Ok(Masked::Constant),
+            (Work::Keep, _) => Ok(Masked::Unchanged),
+            (Work::Partial { prefix, pad, suffix }, Value::Text(text)) => {
+                partial::partial(text, *prefix, pad, *suffix, out);
+                Ok(Masked::Text(out))
+            }
+            (Work::Text(mask), Value::Text(text)) => {
+                mask(text, out);
+                Ok(Masked::Text(out))
+            }
+            (Work::IpPrefix { v4, v6 }, value) => network::mask(value, *v4, *v6, out),
+            (Work::Zip3(restricted), value) => postal::mask(value, restricted, out),
+            (Work::Pseudonym(pseudonyms), value) => Ok(pseudonyms.mask(value, out)),
+            (Work::Token(tokens), value) => tokens.mask(value, &mut self.room, out),
+            (Work::Fpe(fpe), Value::Text(text)) => {
+                fpe.encrypt(text, out)?;
+                Ok(Masked::Text(out))
+            }
+            (Work::IntegerFpe(fpe), Value::Integer(number)) if width.holds(number) => {
+                Ok(Masked::Integer(fpe.encrypt(number)))
+            }
+            (Work::Hash(hashes), value) => hashes.mask(value, out),
+            (Work::Fake(fakes), value) => fakes.mask(value, out),
+            (Work::Generalize(step), value) => {
+                generalize::lower(*step, value, |number| width.holds(number), out)
+            }
+            (Work::GeneralizeRange(step), value) => {
+                generalize::range(*step, value, |number| width.holds(number))
+            }
+            (Work::Bands(bounds), value) => generalize::band(bounds, value),
+            (Work::Age, value) => age::age(value, self.today),
+            (Work::AgeBand(years), value) => age::band(value, *years, self.today),
+            (Work::Noise(noise), value) => noise.mask(value, entity(), out),
+            (Work::DateShift(shifts), value) => shifts.mask(value, entity()),
+            (Work::Redact(redactor), value) => redactor.mask(value, others, out),
+            (Work::Json(json), value) => json.mask(value, others, out),
+            _ => Err(unreadable),
+        }
+    }
+}
+
