@@ -287,7 +287,7 @@ fn bands(args: &mut Arguments) -> Result<Mask, MaskError> {
     let mut bounds: Vec<Decimal> = Vec::new();
     let expected = "numbers that ascend";
     bounds.extend(number(args.next(expected)?, args.mask, expected)?);
-    while let Some(node) = args.positional.next() {
+    for node in args.positional.by_ref() {
         let position = node.position;
         let bound = number(node, args.mask, expected)?;
         if bound <= bounds.last().copied() {

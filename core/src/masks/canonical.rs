@@ -6,8 +6,8 @@
 //!
 //! The forms are part of every pseudonym: they are never to be changed.
 
-use super::decimal::Decimal;
 use super::Value;
+use super::decimal::Decimal;
 use std::io::Write;
 use unicode_normalization::UnicodeNormalization;
 
@@ -278,7 +278,8 @@ mod tests {
     fn phones_are_e164() {
         let german = Form::Phone { country: Some(49) };
         let phone = |text| of(Value::Text(text), german);
-        for text in ["0170 1234567", "+49 (0)170 / 123-4567", "0049-170-1234567", "(0)170 1234567"] {
+        for text in ["0170 1234567", "+49 (0)170 / 123-4567", "0049-170-1234567", "(0)170 1234567"]
+        {
             assert_eq!(phone(text), b"P491701234567", "{text}");
         }
         let national = Form::Phone { country: None };

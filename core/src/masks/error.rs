@@ -73,7 +73,9 @@ pub enum MaskError {
     #[error("mask shuffle can only be used by a materialization")]
     NeedsWholeColumn,
     /// A value is too short to be encrypted and still hidden: radix^length < 10^6.
-    #[error("a value is too short for mask fpe: it needs at least {least} characters of its alphabet")]
+    #[error(
+        "a value is too short for mask fpe: it needs at least {least} characters of its alphabet"
+    )]
     TooShort {
         /// The smallest number of characters.
         least: u32,

@@ -171,9 +171,8 @@ impl Mask {
 
     /// Examples of the masks that take a type.
     pub fn fitting(source: &TypeFamily) -> Vec<&'static str> {
-        let fits = |text: &&&str| {
-            text.parse::<Mask>().is_ok_and(|mask| mask.outcome(source).is_some())
-        };
+        let fits =
+            |text: &&&str| text.parse::<Mask>().is_ok_and(|mask| mask.outcome(source).is_some());
         EXAMPLES.iter().filter(fits).copied().collect()
     }
 

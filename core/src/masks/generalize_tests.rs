@@ -55,7 +55,10 @@ fn dates_by_unit() {
     assert_eq!(ends(Step::Unit(Unit::Quarter), birth), dates(day(1904, 10, 1), day(1905, 1, 1)));
     assert_eq!(ends(Step::Unit(Unit::Year), birth), dates(day(1904, 1, 1), day(1905, 1, 1)));
     assert_eq!(ends(Step::Unit(Unit::Century), birth), dates(day(1901, 1, 1), day(2001, 1, 1)));
-    assert_eq!(low(Step::Unit(Unit::Week), Value::Date(day(2024, 1, 7))), Masked::Date(day(2024, 1, 1)));
+    assert_eq!(
+        low(Step::Unit(Unit::Week), Value::Date(day(2024, 1, 7))),
+        Masked::Date(day(2024, 1, 1))
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use super::canonical::{self, Form};
 use super::prf::Prf;
 use super::pseudonym::push_hex;
-use super::{Masked, MaskError, Value};
+use super::{MaskError, Masked, Value};
 
 /// Hashes of one domain.
 pub(super) struct Hashes {

@@ -94,9 +94,7 @@ impl Mask {
             Mask::PartialUrl => Work::Text(partial::url),
             Mask::Initial => Work::Text(partial::initial),
             Mask::IpPrefix { v4, v6 } => Work::IpPrefix { v4: *v4, v6: *v6 },
-            Mask::Zip3 => {
-                Work::Zip3(context.zip3.cloned().unwrap_or_else(Restricted::census_2000))
-            }
+            Mask::Zip3 => Work::Zip3(context.zip3.cloned().unwrap_or_else(Restricted::census_2000)),
             Mask::Pseudonym { domain, form } => {
                 Work::Pseudonym(Pseudonyms::new(prf(Purpose::Pseudonym, domain)?, *form, family))
             }
@@ -208,3 +206,6 @@ impl Masker {
     }
 }
 
+#[cfg(test)]
+#[path = "masker_tests.rs"]
+mod tests;

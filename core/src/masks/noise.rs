@@ -119,7 +119,8 @@ impl Noise {
                 let by = match amount {
                     Amount::Absolute(by) => Decimal::from(even(word, by.to_i64().unwrap_or(0))),
                     Amount::Percent(percent) => {
-                        percent_of(Decimal::from(number), percent, share, 0).ok_or_else(out_of_range)?
+                        percent_of(Decimal::from(number), percent, share, 0)
+                            .ok_or_else(out_of_range)?
                     }
                     Amount::Time(_) => return Err(MaskError::Unreadable { mask: "noise" }),
                 };
@@ -128,9 +129,10 @@ impl Noise {
                 let inside = sum.clamp(-i128::from(top) - 1, i128::from(top));
                 i64::try_from(inside).map(Masked::Integer).map_err(|_| out_of_range())
             }
-            (Amount::Absolute(_) | Amount::Percent(_), Value::Numeric("NaN" | "Infinity" | "-Infinity")) => {
-                Ok(Masked::Unchanged)
-            }
+            (
+                Amount::Absolute(_) | Amount::Percent(_),
+                Value::Numeric("NaN" | "Infinity" | "-Infinity"),
+            ) => Ok(Masked::Unchanged),
             (amount @ (Amount::Absolute(_) | Amount::Percent(_)), Value::Numeric(text)) => {
                 let number: Decimal = text.parse().map_err(|_| out_of_range())?;
                 let places = number.parts().1;
@@ -160,9 +162,13 @@ impl Noise {
             (Amount::Time(micros), Value::Date(day)) => {
                 let moved = i64::from(day) + even(word, micros / DAY);
                 let (least, last) = (i64::from(civil::MIN_DATE), i64::from(civil::END_DATE) - 1);
-                i32::try_from(moved.clamp(least, last)).map(Masked::Date).map_err(|_| out_of_range())
+                i32::try_from(moved.clamp(least, last))
+                    .map(Masked::Date)
+                    .map_err(|_| out_of_range())
             }
-            (Amount::Time(micros), Value::Timestamp(at)) => Ok(Masked::Timestamp(moved(at, word, micros))),
+            (Amount::Time(micros), Value::Timestamp(at)) => {
+                Ok(Masked::Timestamp(moved(at, word, micros)))
+            }
             (Amount::Time(micros), Value::TimestampTz(at)) => {
                 Ok(Masked::TimestampTz(moved(at, word, micros)))
             }
@@ -194,8 +200,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn noise(amount: &str, by_entity: bool, family: TypeFamily) -> Noise {
-        let amount = Amount::parse(amount)
-            .unwrap_or_else(|| Amount::Absolute(amount.parse().unwrap()));
+        let amount =
+            Amount::parse(amount).unwrap_or_else(|| Amount::Absolute(amount.parse().unwrap()));
         assert!(amount.fits(&family));
         Noise::new(Prf::new(&[9; 32]), amount, by_entity, &family)
     }
@@ -257,7 +263,9 @@ mod tests {
             panic!("no numeric")
         };
         let number: f64 = text.parse().unwrap();
-        assert!((1111.05..=1357.95).contains(&number) && text.split_once('.').unwrap().1.len() == 2);
+        assert!(
+            (1111.05..=1357.95).contains(&number) && text.split_once('.').unwrap().1.len() == 2
+        );
         let nan = noise.mask(Value::Numeric("NaN"), entity, &mut out);
         assert_eq!(nan, Ok(Masked::Unchanged));
     }

@@ -59,7 +59,10 @@ fn other_spellings_become_canonical() {
 
 #[test]
 fn errors_say_where_and_what() {
-    assert!(error("pseudonim(person)").starts_with("no mask has the name at position 1; masks are: null, "));
+    assert!(
+        error("pseudonim(person)")
+            .starts_with("no mask has the name at position 1; masks are: null, ")
+    );
     assert_eq!(
         error("partial(2, '*')"),
         "argument of mask partial at position 15: expected the number of characters to keep at the end"
@@ -76,19 +79,31 @@ fn errors_say_where_and_what() {
         error("fake_email(person, lang => de)"),
         "mask fake_email has no argument of the name at position 20; its named arguments are: domain, locale, unique"
     );
-    assert_eq!(error("keep(1)"), "argument of mask keep at position 6: expected no further argument");
+    assert_eq!(
+        error("keep(1)"),
+        "argument of mask keep at position 6: expected no further argument"
+    );
     assert_eq!(error("null x"), "mask is malformed at position 6: expected the end");
     assert_eq!(error(""), "mask is malformed at position 1: expected a name, a number or a string");
     assert_eq!(
         error("json('$.a' => pseudonim(x))"),
         error("pseudonim").replace("position 1", "position 15")
     );
-    assert!(error("generalize('fortnight')").ends_with("one of: minute, hour, day, week, month, quarter, year, decade, century"));
+    assert!(
+        error("generalize('fortnight')")
+            .ends_with("one of: minute, hour, day, week, month, quarter, year, decade, century")
+    );
 }
 
 #[test]
 fn errors_do_not_repeat_the_text() {
-    for text in ["constant('canary' x)", "canary", "constant(canary)", "pseudonym(Canary-1)", "fpe(d, 'canaryy')"] {
+    for text in [
+        "constant('canary' x)",
+        "canary",
+        "constant(canary)",
+        "pseudonym(Canary-1)",
+        "fpe(d, 'canaryy')",
+    ] {
         let error = text.parse::<Mask>().unwrap_err();
         assert!(!error.to_string().contains("canary"), "{error}");
         assert_eq!(error.kind(), ErrorKind::Configuration);
@@ -157,7 +172,8 @@ fn any_mask() -> impl Strategy<Value = String> {
         proptest::sample::select(EXAMPLES).prop_map(str::to_owned),
         text.clone().prop_map(|text| format!("constant({text})")),
         (0..99u32, text, 0..99u32).prop_map(|(p, pad, s)| format!("partial({p}, {pad}, {s})")),
-        (name, 1..999u32).prop_map(|(d, c)| format!("pseudonym({d}, form => phone, country => {c})")),
+        (name, 1..999u32)
+            .prop_map(|(d, c)| format!("pseudonym({d}, form => phone, country => {c})")),
         (column.clone(), 1..36_500u32).prop_map(|(c, d)| format!("date_shift({c}, {d})")),
         proptest::collection::vec(column.clone(), 1..4)
             .prop_map(|columns| format!("redact({})", columns.join(","))),

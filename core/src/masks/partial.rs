@@ -66,7 +66,8 @@ pub fn phone(text: &str, out: &mut String) {
 /// (3.4.1) lets be shown.
 pub fn card(text: &str, out: &mut String) {
     out.push_str(CARD);
-    if (12..=19).contains(&digits(text)) && text.chars().all(|c| c.is_ascii_digit() || " -".contains(c))
+    if (12..=19).contains(&digits(text))
+        && text.chars().all(|c| c.is_ascii_digit() || " -".contains(c))
     {
         out.extend(last_digits(text, 4));
     }
@@ -84,7 +85,8 @@ pub fn url(text: &str, out: &mut String) {
         };
         let known = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
         let plain = |c: char| c.is_alphanumeric() || "-._[]:".contains(c);
-        let good = scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(known);
+        let good =
+            scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(known);
         (good && !host.is_empty() && host.chars().all(plain)).then_some((scheme, host))
     });
     if let Some((scheme, host)) = parts {
@@ -99,7 +101,8 @@ pub fn url(text: &str, out: &mut String) {
 /// `Anna Maria` is `A. M.`: the first letter of each word of at least two.
 pub fn initial(text: &str, out: &mut String) {
     let mut words = 0;
-    for word in text.split(|c: char| c.is_whitespace() || c == '-').filter(|word| !word.is_empty()) {
+    for word in text.split(|c: char| c.is_whitespace() || c == '-').filter(|word| !word.is_empty())
+    {
         if words > 0 {
             out.push(' ');
         }
@@ -169,7 +172,10 @@ mod tests {
 
     #[test]
     fn urls_lose_credentials_and_paths() {
-        assert_eq!(of(url, "https://bob:pw@example.com:8443/bob?x=1"), "https://example.com/******");
+        assert_eq!(
+            of(url, "https://bob:pw@example.com:8443/bob?x=1"),
+            "https://example.com/******"
+        );
         assert_eq!(of(url, "http://[2001:db8::1]:80/"), "http://[2001:db8::1]/******");
         for text in ["", "bob", "http://", "http:///bob", "http://a b/", "1x://host/"] {
             assert_eq!(of(url, text), STARS, "{text}");

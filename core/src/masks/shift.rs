@@ -52,7 +52,8 @@ impl Shifts {
             }
             Value::Date(day) => {
                 let moved = i64::from(day) + self.offset(entity);
-                let inside = (i64::from(civil::MIN_DATE)..i64::from(civil::END_DATE)).contains(&moved);
+                let inside =
+                    (i64::from(civil::MIN_DATE)..i64::from(civil::END_DATE)).contains(&moved);
                 let moved = i32::try_from(moved).ok().filter(|_| inside);
                 moved.map(Masked::Date).ok_or(out_of_range)
             }

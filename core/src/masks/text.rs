@@ -1,10 +1,10 @@
 //! Values as Postgres writes them with `DateStyle` ISO, for masks that make text of other types.
 
+use super::Value;
 use super::civil::{self, DAY};
 use super::value::{
     DATE_INFINITY, DATE_MINUS_INFINITY, TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY,
 };
-use super::Value;
 use std::fmt::Write;
 
 /// Adds the text of a value; nothing for types that no mask makes text of.

@@ -107,8 +107,7 @@ impl FromStr for Domain {
 
     fn from_str(name: &str) -> Result<Self, KeyError> {
         let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
-        let rest =
-            name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        let rest = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         if first && rest && name.len() <= 63 {
             Ok(Domain(name.to_owned()))
         } else {

@@ -83,7 +83,8 @@ fn versions_live_until_they_are_shredded() {
     let in_use = KeyError::InUse { domain: "person".into(), version: 1 };
     assert_eq!(ring.shred(&person, 1), Err(in_use));
     ring.rotate(&person).unwrap();
-    let states = |ring: &Keyring| ring.versions(&person).iter().map(|v| v.state).collect::<Vec<_>>();
+    let states =
+        |ring: &Keyring| ring.versions(&person).iter().map(|v| v.state).collect::<Vec<_>>();
     assert_eq!(states(&ring), [KeyState::Readable, KeyState::Current]);
     assert_eq!(ring.shred(&person, 1), Ok(Shredded::Erased));
     assert_eq!(states(&ring), [KeyState::Shredded, KeyState::Current]);

@@ -20,6 +20,7 @@ use walk::{Walk, quote, unescape};
 struct Rule {
     steps: Vec<Step>,
     keep: bool,
+    hide: bool,
     /// What a constant is in JSON.
     constant: Option<String>,
     text: Option<Masker>,
@@ -58,6 +59,7 @@ impl JsonMasker {
             Ok(Rule {
                 steps: path.steps().to_vec(),
                 keep: matches!(mask, Mask::Keep),
+                hide: matches!(mask, Mask::Null),
                 constant: match mask {
                     Mask::Constant(text) => Some(text.clone()),
                     _ => None,
@@ -101,7 +103,9 @@ impl JsonMasker {
     fn value(&mut self, walk: &mut Walk<'_, '_>, live: Range<usize>) -> Result<(), MaskError> {
         walk.space();
         let states = self.live.get(live.clone()).unwrap_or_default();
-        let done = |(rule, at): &&(usize, usize)| self.rules.get(*rule).is_some_and(|r| r.steps.len() == *at);
+        let done = |(rule, at): &&(usize, usize)| {
+            self.rules.get(*rule).is_some_and(|r| r.steps.len() == *at)
+        };
         let matched = states.iter().find(done).map(|(rule, _)| *rule);
         let leads = !states.is_empty();
         match matched {
@@ -175,6 +179,9 @@ impl JsonMasker {
         let Some(of) = self.rules.get_mut(rule) else { return walk.hide() };
         if of.keep {
             return walk.copy();
+        }
+        if of.hide {
+            return walk.hide();
         }
         if let Some(constant) = &of.constant {
             walk.skip()?;
