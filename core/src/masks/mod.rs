@@ -27,6 +27,7 @@ mod family;
 pub mod fpe;
 pub mod generalize;
 mod hash;
+mod inverter;
 mod json;
 mod mask;
 mod masker;
@@ -45,6 +46,7 @@ mod value;
 
 pub use error::{ErrorKind, MaskError};
 pub use family::{EXAMPLES, IntWidth, Misfit, TypeFamily};
+pub use inverter::Inverter;
 pub use json::{NotAPath, Path, Step as PathStep};
 pub use mask::{Mask, NAMES};
 pub use masker::{Context, Masker};

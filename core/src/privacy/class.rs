@@ -133,6 +133,39 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All kinds.
+    pub const ALL: &[Kind] = &[
+        Kind::FirstName,
+        Kind::LastName,
+        Kind::FullName,
+        Kind::UserName,
+        Kind::Email,
+        Kind::Phone,
+        Kind::Address,
+        Kind::City,
+        Kind::PostalCode,
+        Kind::BirthDate,
+        Kind::Age,
+        Kind::Gender,
+        Kind::Ip,
+        Kind::Device,
+        Kind::Location,
+        Kind::Photo,
+        Kind::Voice,
+        Kind::Card,
+        Kind::BankAccount,
+        Kind::StateNumber,
+        Kind::Profile,
+        Kind::Organization,
+        Kind::Health,
+        Kind::Belief,
+        Kind::Income,
+        Kind::Education,
+        Kind::FreeText,
+        Kind::Password,
+        Kind::Credential,
+    ];
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {

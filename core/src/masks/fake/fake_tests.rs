@@ -42,7 +42,7 @@ fn there_are_as_many_as_it_says() {
         for (_, locale) in Locale::ALL {
             let fake = fake(kind, *locale, false);
             let expected = fake.distinct_outputs();
-            if expected > 10_000 {
+            if expected > 1_000 {
                 continue;
             }
             let mut fakes = fakes(&fake);
@@ -68,8 +68,8 @@ fn unique_fakes_are_unique() {
     for fake in all().filter(|fake| fake.unique) {
         let mut fakes = fakes(&fake);
         let seen: HashSet<String> =
-            (0..20_000).map(|n| of(&mut fakes, &format!("value {n}"))).collect();
-        assert_eq!(seen.len(), 20_000, "{fake:?}");
+            (0..2_000).map(|n| of(&mut fakes, &format!("value {n}"))).collect();
+        assert_eq!(seen.len(), 2_000, "{fake:?}");
     }
 }
 

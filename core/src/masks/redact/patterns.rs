@@ -40,7 +40,8 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
         let secret = URL.find_iter(text).filter(|found| CREDENTIALS.is_match(found.as_str()));
         secret.for_each(|found| add(found.start(), found.end(), "[url]"));
     }
-    if text.contains(':') || text.contains('.') {
+    let count = |of: u8| text.bytes().filter(|byte| *byte == of).count();
+    if count(b'.') >= 3 || count(b':') >= 2 {
         let address = |text: &str| text.parse::<IpAddr>().is_ok();
         for found in IP.find_iter(text) {
             // A colon or a dot at the end is the sentence's.
@@ -52,20 +53,27 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
             }
         }
     }
-    if !text.bytes().any(|byte| byte.is_ascii_digit()) {
-        return;
-    }
-    for found in IBAN.find_iter(text) {
-        if let Some(length) = iban_length(found.as_str()) {
-            add(found.start(), found.start() + length, "[iban]");
+    // Most texts have few digits, and looking for what has many is the dearest.
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    if digits >= 2 {
+        for found in IBAN.find_iter(text) {
+            if let Some(length) = iban_length(found.as_str()) {
+                add(found.start(), found.start() + length, "[iban]");
+            }
         }
     }
-    let cards = CARD.find_iter(text).filter(|found| checksum::is_card(found.as_str()));
-    cards.for_each(|found| add(found.start(), found.end(), "[card]"));
-    let ssns = SSN.find_iter(text).filter(|found| checksum::is_ssn(found.as_str()));
-    ssns.for_each(|found| add(found.start(), found.end(), "[ssn]"));
-    let phones = PHONE.find_iter(text).filter(|found| is_phone(found.as_str()));
-    phones.for_each(|found| add(found.start(), found.end(), "[phone]"));
+    if digits >= 12 {
+        let cards = CARD.find_iter(text).filter(|found| checksum::is_card(found.as_str()));
+        cards.for_each(|found| add(found.start(), found.end(), "[card]"));
+    }
+    if digits >= 9 {
+        let ssns = SSN.find_iter(text).filter(|found| checksum::is_ssn(found.as_str()));
+        ssns.for_each(|found| add(found.start(), found.end(), "[ssn]"));
+    }
+    if digits >= 7 {
+        let phones = PHONE.find_iter(text).filter(|found| is_phone(found.as_str()));
+        phones.for_each(|found| add(found.start(), found.end(), "[phone]"));
+    }
 }
 
 /// The longest beginning that is an IBAN: words may follow it.

@@ -12,84 +12,23 @@
 //! What always holds: keys are zeroized when dropped, never printed, and a key that is too short or
 //! evidently not random is refused. The extension reads and writes the file.
 
-use base64::Engine;
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+mod error;
+mod file;
+
+pub use error::KeyError;
+
 use hkdf::Hkdf;
 use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fmt::Write as _;
 use std::str::FromStr;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// The fewest bytes of a root key: 256 bits.
 pub const MIN_ROOT_BYTES: usize = 32;
 /// The most, so that a wrong file is refused instead of read.
 const MAX_ROOT_BYTES: usize = 1024;
 const SEED_BYTES: usize = 32;
-
-/// What is wrong with a key, its file or what is asked of it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
-    /// The root key has fewer than 256 bits.
-    #[error("the key has {bits} bits, at least 256 are needed")]
-    TooShort {
-        /// Its bits.
-        bits: usize,
-    },
-    /// The root key is longer than any key is.
-    #[error("the key is longer than {MAX_ROOT_BYTES} bytes")]
-    TooLong,
-    /// The root key is neither hexadecimal nor base64.
-    #[error("the key is neither hexadecimal nor base64")]
-    Encoding,
-    /// The root key repeats itself.
-    #[error("the key is not random")]
-    NotRandom,
-    /// A line of the key file is none of its lines. Counted from 1.
-    #[error("line {line} of the key file is malformed")]
-    Line {
-        /// Which.
-        line: usize,
-    },
-    /// The operating system gave no random bytes.
-    #[error("the operating system gave no random bytes")]
-    NoRandomness,
-    /// The name of a domain is none.
-    #[error("a domain is 1 to 63 letters a-z, digits and underscores, and starts with a letter")]
-    DomainName,
-    /// The domain has no such version.
-    #[error("domain {domain} has no key version {version}")]
-    NoVersion {
-        /// The domain.
-        domain: String,
-        /// The version.
-        version: u32,
-    },
-    /// The version was shredded.
-    #[error("key version {version} of domain {domain} was shredded")]
-    Shredded {
-        /// The domain.
-        domain: String,
-        /// The version.
-        version: u32,
-    },
-    /// The current version cannot be shredded.
-    #[error("key version {version} of domain {domain} is the current one")]
-    InUse {
-        /// The domain.
-        domain: String,
-        /// The version.
-        version: u32,
-    },
-    /// There are no more version numbers.
-    #[error("domain {domain} has no more key versions")]
-    Exhausted {
-        /// The domain.
-        domain: String,
-    },
-}
 
 /// A kind of entity whose pseudonyms are joinable: `person`, `email`, `order`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -201,10 +140,6 @@ enum Version {
 }
 
 /// The root key and the versions of all domains: the contents of a key file.
-///
-/// The file is text. Its first line is the root key, hexadecimal or base64; that may be all. Further
-/// lines are `domain version seed`, with the seed hexadecimal, or `root` for an implied version or
-/// `shredded`. Empty lines and lines that begin with `#` are passed over.
 #[derive(Clone)]
 pub struct Keyring {
     root: Zeroizing<Vec<u8>>,
@@ -221,23 +156,6 @@ fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, KeyError> {
     let mut bytes = Zeroizing::new([0; N]);
     getrandom::fill(&mut *bytes).map_err(|_| KeyError::NoRandomness)?;
     Ok(bytes)
-}
-
-fn decode(text: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    if text.len() > 2 * MAX_ROOT_BYTES {
-        return Err(KeyError::TooLong);
-    }
-    if text.bytes().all(|byte| byte.is_ascii_hexdigit()) && text.len().is_multiple_of(2) {
-        return hex::decode(text).map(Zeroizing::new).map_err(|_| KeyError::Encoding);
-    }
-    let config =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    let alphabet = match text.contains(['-', '_']) {
-        true => base64::alphabet::URL_SAFE,
-        false => base64::alphabet::STANDARD,
-    };
-    let engine = GeneralPurpose::new(&alphabet, config);
-    engine.decode(text).map(Zeroizing::new).map_err(|_| KeyError::Encoding)
 }
 
 /// Whether bytes repeat with a short period, as those of no CSPRNG do.
@@ -269,67 +187,6 @@ impl Keyring {
     /// [`KeyError::NoRandomness`].
     pub fn create() -> Result<Keyring, KeyError> {
         Keyring::from_root(Zeroizing::new(random::<MIN_ROOT_BYTES>()?.to_vec()))
-    }
-
-    /// Reads the contents of a key file or the output of a key command.
-    ///
-    /// # Errors
-    /// Any of [`KeyError`] about the root key or a line.
-    pub fn parse(contents: &[u8]) -> Result<Keyring, KeyError> {
-        let text = std::str::from_utf8(contents).map_err(|_| KeyError::Encoding)?;
-        let mut lines = text
-            .lines()
-            .enumerate()
-            .map(|(at, line)| (at + 1, line.trim()))
-            .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-        let Some((_, root)) = lines.next() else {
-            return Err(KeyError::TooShort { bits: 0 });
-        };
-        let mut keyring = Keyring::from_root(decode(root)?)?;
-        for (line, text) in lines {
-            keyring.read_line(text).ok_or(KeyError::Line { line })?;
-        }
-        Ok(keyring)
-    }
-
-    fn read_line(&mut self, line: &str) -> Option<()> {
-        let mut words = line.split_ascii_whitespace();
-        let domain: Domain = words.next()?.parse().ok()?;
-        let number: u32 = words.next()?.parse().ok().filter(|number| *number > 0)?;
-        let version = match words.next()? {
-            "root" if number == 1 => Version::Implied,
-            "shredded" => Version::Gone,
-            seed => {
-                let mut bytes = Zeroizing::new([0; SEED_BYTES]);
-                hex::decode_to_slice(seed, &mut *bytes).ok()?;
-                Version::Seeded(bytes)
-            }
-        };
-        let new = self.domains.entry(domain).or_default().insert(number, version).is_none();
-        (new && words.next().is_none()).then_some(())
-    }
-
-    /// The contents of the key file.
-    pub fn to_text(&self) -> Zeroizing<String> {
-        let lines: usize = self.domains.values().map(|versions| versions.len()).sum();
-        // Room for all, so that no copy of a key is left behind by growing.
-        let room = self.root.len() * 2 + 64 + lines * (63 + 10 + 2 * SEED_BYTES + 3);
-        let mut out = Zeroizing::new(String::with_capacity(room));
-        push_hex(&self.root, &mut out);
-        out.push('\n');
-        for (domain, versions) in &self.domains {
-            for (number, version) in versions {
-                // Writing to a string does not fail.
-                let _ = write!(out, "{domain} {number} ");
-                match version {
-                    Version::Implied => out.push_str("root"),
-                    Version::Seeded(seed) => push_hex(&seed[..], &mut out),
-                    Version::Gone => out.push_str("shredded"),
-                }
-                out.push('\n');
-            }
-        }
-        out
     }
 
     /// Gives a domain a first version with a seed. Returns whether it did: a domain that is known
@@ -462,16 +319,6 @@ impl Keyring {
         let domain = Domain("root".to_owned());
         let key = alone.derive::<8>(Purpose::Fingerprint, &domain, 1);
         key.map(|key| hex::encode(&key[..])).unwrap_or_default()
-    }
-}
-
-fn push_hex(bytes: &[u8], out: &mut String) {
-    for byte in bytes {
-        let mut pair = [0; 2];
-        if hex::encode_to_slice([*byte], &mut pair).is_ok() {
-            out.extend(pair.iter().map(|digit| char::from(*digit)));
-        }
-        pair.zeroize();
     }
 }
 
