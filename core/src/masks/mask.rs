@@ -47,8 +47,8 @@ pub const NAMES: &[&str] = &[
     "shuffle",
 ];
 
-/// What is done with a column's values. Written as text, `partial(2, '***', 1)`: see the module
-/// [`parse`](super) for the grammar.
+/// What is done with a column's values. Its text, `partial(2, '***', 1)`, is read by `FromStr` and
+/// written by `Display`; the grammar stands in `parse.rs`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mask {
     /// NULL. The column is not even fetched.
@@ -147,7 +147,7 @@ pub enum Mask {
     },
     /// JSON with a mask for each path.
     Json {
-        /// The masks by path; the first that matches counts.
+        /// The masks by path; the longest that matches counts, and of those the first.
         rules: Vec<(Path, Mask)>,
         /// Whether what no path matches is kept; otherwise it becomes null.
         keep_rest: bool,

@@ -49,7 +49,22 @@ fn masks_at_any_depth() {
 }
 
 #[test]
-fn the_first_rule_that_matches_counts() {
+fn the_longest_path_counts_and_then_the_first() {
+    let document = r#"{"email":"ab@example.com","more":{"email":"cd@example.com","n":[1]}}"#;
+    for mask in ["json('$' => keep, '$.email' => null)", "json('$.email' => null, '$' => keep)"] {
+        assert_eq!(
+            of(mask, document),
+            r#"{"email":null,"more":{"email":"cd@example.com","n":[1]}}"#
+        );
+    }
+    assert_eq!(
+        of("json('$.more' => null, '$.more.n' => keep, rest => keep)", document),
+        r#"{"email":"ab@example.com","more":{"n":[1]}}"#
+    );
+    assert_eq!(
+        of("json('$' => constant('x'), '$.more.n[0]' => generalize(10))", document),
+        r#"{"email":"x","more":{"email":"x","n":[0]}}"#
+    );
     let mask = "json('$.a' => null, '$.*' => keep)";
     assert_eq!(of(mask, r#"{"a":1,"b":2}"#), r#"{"a":null,"b":2}"#);
 }

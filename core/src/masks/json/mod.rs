@@ -30,6 +30,26 @@ struct Rule {
     columns: (usize, usize),
 }
 
+/// What becomes of a value.
+#[derive(Clone, Copy, PartialEq)]
+enum Rest {
+    Keep,
+    Hide,
+    /// The mask of this rule.
+    Mask(usize),
+}
+
+impl Rule {
+    /// What becomes of the values that this rule, of the number `at`, is for.
+    fn rest(&self, at: usize) -> Rest {
+        match (self.keep, self.hide) {
+            (true, _) => Rest::Keep,
+            (_, true) => Rest::Hide,
+            _ => Rest::Mask(at),
+        }
+    }
+}
+
 /// Masks documents.
 pub(super) struct JsonMasker {
     rules: Vec<Rule>,
@@ -91,7 +111,8 @@ impl JsonMasker {
         self.live.extend((0..self.rules.len()).map(|rule| (rule, 0)));
         let mut walk = Walk::new(text, others, out);
         let all = 0..self.live.len();
-        self.value(&mut walk, all)?;
+        let rest = if self.keep_rest { Rest::Keep } else { Rest::Hide };
+        self.value(&mut walk, all, rest)?;
         walk.space();
         if !walk.rest.is_empty() {
             return Err(unreadable());
@@ -99,25 +120,42 @@ impl JsonMasker {
         Ok(Masked::Json(out))
     }
 
-    /// A value to which the rules in this part of `live` apply or lead.
-    fn value(&mut self, walk: &mut Walk<'_, '_>, live: Range<usize>) -> Result<(), MaskError> {
+    /// A value to which the rules in this part of `live` apply or lead; `rest` is for what no longer
+    /// path leads to.
+    fn value(
+        &mut self,
+        walk: &mut Walk<'_, '_>,
+        live: Range<usize>,
+        mut rest: Rest,
+    ) -> Result<(), MaskError> {
         walk.space();
-        let states = self.live.get(live.clone()).unwrap_or_default();
-        let done = |(rule, at): &&(usize, usize)| {
-            self.rules.get(*rule).is_some_and(|r| r.steps.len() == *at)
-        };
-        let matched = states.iter().find(done).map(|(rule, _)| *rule);
-        let leads = !states.is_empty();
-        match matched {
-            Some(rule) => self.masked(walk, rule),
-            None if leads && walk.rest.starts_with(['{', '[']) => self.children(walk, live),
-            None if self.keep_rest => walk.copy(),
-            None => walk.hide(),
+        let mut goes_on = false;
+        let mut matched = None;
+        for (rule, at) in self.live.get(live.clone()).unwrap_or_default() {
+            match self.rules.get(*rule) {
+                Some(of) if of.steps.len() > *at => goes_on = true,
+                Some(of) if matched.is_none() => matched = Some(of.rest(*rule)),
+                _ => {}
+            }
+        }
+        rest = matched.unwrap_or(rest);
+        if goes_on && walk.rest.starts_with(['{', '[']) {
+            return self.children(walk, live, rest);
+        }
+        match rest {
+            Rest::Keep => walk.copy(),
+            Rest::Hide => walk.hide(),
+            Rest::Mask(rule) => self.masked(walk, rule),
         }
     }
 
     /// An object or an array in which some path goes on.
-    fn children(&mut self, walk: &mut Walk<'_, '_>, live: Range<usize>) -> Result<(), MaskError> {
+    fn children(
+        &mut self,
+        walk: &mut Walk<'_, '_>,
+        live: Range<usize>,
+        rest: Rest,
+    ) -> Result<(), MaskError> {
         let object = walk.rest.starts_with('{');
         let close = if object { '}' } else { ']' };
         walk.enter()?;
@@ -140,7 +178,7 @@ impl JsonMasker {
                 self.step(at, if object { None } else { Some(index) });
             }
             index += 1;
-            if object && self.live.len() == start && !self.keep_rest {
+            if object && self.live.len() == start && rest == Rest::Hide {
                 walk.skip()?;
                 continue;
             }
@@ -152,7 +190,7 @@ impl JsonMasker {
                 walk.out.push_str(name);
                 walk.out.push(':');
             }
-            self.value(walk, start..self.live.len())?;
+            self.value(walk, start..self.live.len(), rest)?;
             self.live.truncate(start);
         }
         walk.leave();
@@ -177,12 +215,6 @@ impl JsonMasker {
     fn masked(&mut self, walk: &mut Walk<'_, '_>, rule: usize) -> Result<(), MaskError> {
         walk.space();
         let Some(of) = self.rules.get_mut(rule) else { return walk.hide() };
-        if of.keep {
-            return walk.copy();
-        }
-        if of.hide {
-            return walk.hide();
-        }
         if let Some(constant) = &of.constant {
             walk.skip()?;
             quote(constant, walk.out);
