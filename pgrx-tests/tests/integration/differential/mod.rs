@@ -19,6 +19,7 @@ mod rules;
 mod session;
 mod strings;
 mod table;
+mod whole;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,0 +1,143 @@
+//! Random aggregates, whose results do not depend on the order of the rows.
+
+use super::super::expression::Column;
+use super::maker::{Maker, Value};
+
+/// What an aggregate takes and how it is written, with `{}` for the value.
+struct Aggregate {
+    sql: &'static str,
+    /// DISTINCT may stand before the value.
+    distinct: bool,
+}
+
+const fn any(sql: &'static str) -> Aggregate {
+    Aggregate { sql, distinct: true }
+}
+
+const fn plain(sql: &'static str) -> Aggregate {
+    Aggregate { sql, distinct: false }
+}
+
+/// For every value that can be compared.
+const ALL: &[Aggregate] = &[
+    any("count({})"),
+    any("count({})"),
+    plain("array_agg({} ORDER BY {})"),
+    plain("array_agg({} ORDER BY {} DESC NULLS LAST)"),
+    plain("percentile_disc(0.4) WITHIN GROUP (ORDER BY {})"),
+    plain("mode() WITHIN GROUP (ORDER BY {})"),
+    plain("count(*)"),
+];
+
+const EXTREMES: &[Aggregate] =
+    &[any("min({})"), any("max({})"), plain("min({})"), plain("max({})")];
+
+/// For integers and numerics, whose results are exact.
+const NUMBERS: &[Aggregate] = &[
+    any("sum({})"),
+    any("avg({})"),
+    any("variance({})"),
+    any("var_pop({})"),
+    any("var_samp({})"),
+    any("stddev({})"),
+    any("stddev_pop({})"),
+    any("stddev_samp({})"),
+    plain("json_agg({} ORDER BY {})"),
+];
+
+const INTEGERS: &[Aggregate] = &[
+    any("bit_and({})"),
+    any("bit_or({})"),
+    plain("bit_xor({})"),
+    plain("rank(2) WITHIN GROUP (ORDER BY {})"),
+];
+
+/// For floats: sums of quarters are exact; of the rest only so many digits are.
+const FLOATS: &[Aggregate] = &[
+    plain("sum({})"),
+    plain("avg({})"),
+    plain("percentile_cont(0.5) WITHIN GROUP (ORDER BY {})"),
+    plain("percentile_cont(ARRAY[0.25, 1]) WITHIN GROUP (ORDER BY {})"),
+];
+
+const ROUNDED: &[&str] = &[
+    "var_pop({})",
+    "var_samp({})",
+    "variance({})",
+    "stddev({})",
+    "stddev_pop({})",
+    "stddev_samp({})",
+    "regr_slope({}, 1 + {})",
+    "covar_pop({}, 2 * {})",
+];
+
+const BOOLEANS: &[Aggregate] = &[
+    any("bool_and({})"),
+    any("bool_or({})"),
+    any("every({})"),
+    plain("count(*) FILTER (WHERE {})"),
+];
+
+const TEXTS: &[Aggregate] = &[
+    plain("string_agg({}, ',' ORDER BY {})"),
+    plain("string_agg(DISTINCT {}, '|' ORDER BY {})"),
+    plain("string_agg(DISTINCT {}, '|')"),
+    plain("jsonb_agg({} ORDER BY {})"),
+];
+
+impl Maker<'_> {
+    /// An aggregate over the rows of some columns.
+    pub fn aggregate(&mut self, columns: &[Column]) -> String {
+        let value = self.value(columns);
+        self.aggregate_of(columns, &value)
+    }
+
+    fn aggregate_of(&mut self, columns: &[Column], value: &Value) -> String {
+        let filter = match self.percent(20) {
+            true => format!(" FILTER (WHERE {})", self.condition(columns, 1)),
+            false => String::new(),
+        };
+        let families: &[&[Aggregate]] = match value.kind {
+            "int2" | "int4" | "int8" => &[ALL, EXTREMES, NUMBERS, NUMBERS, INTEGERS],
+            "numeric" => &[ALL, EXTREMES, NUMBERS, NUMBERS],
+            "float4" | "float8" => {
+                if self.percent(30) {
+                    let sql = self.pick(ROUNDED).replace("{}", &value.sql);
+                    // No exact result is half-way between two rounded ones after this.
+                    return format!("to_char(({sql}{filter}) * 1.0000123, '9.999999EEEE')");
+                }
+                &[ALL, EXTREMES, FLOATS, FLOATS]
+            }
+            "bool" => &[ALL, BOOLEANS, BOOLEANS],
+            "interval" => &[ALL, EXTREMES, INTERVALS],
+            "date" | "timestamp" | "timestamptz" | "time" | "mood" => &[ALL, EXTREMES],
+            "text" => &[ALL, EXTREMES, TEXTS],
+            "varchar" => &[ALL, EXTREMES, TEXTS],
+            "int4[]" => &[NO_ARRAYS, EXTREMES],
+            "bit(5)" => &[ALL, BITS],
+            _ => &[ALL],
+        };
+        let family = self.pick(families);
+        let at = self.below(family.len());
+        let Aggregate { sql, distinct } = &family[at];
+        let written = match *distinct && self.percent(25) {
+            true => format!("DISTINCT {}", value.sql),
+            false => value.sql.clone(),
+        };
+        // DISTINCT stands before the first value alone.
+        let sql = sql.replacen("{}", &written, 1).replace("{}", &value.sql);
+        if sql.contains("FILTER") { sql } else { format!("{sql}{filter}") }
+    }
+}
+
+const INTERVALS: &[Aggregate] =
+    &[plain("sum({})"), plain("avg({})"), plain("percentile_cont(0.5) WITHIN GROUP (ORDER BY {})")];
+
+/// Arrays of different lengths cannot be put into one.
+const NO_ARRAYS: &[Aggregate] = &[
+    any("count({})"),
+    plain("percentile_disc(0.4) WITHIN GROUP (ORDER BY {})"),
+    plain("mode() WITHIN GROUP (ORDER BY {})"),
+];
+
+const BITS: &[Aggregate] = &[plain("bit_and({})"), plain("bit_or({})"), plain("bit_xor({})")];
