@@ -12,7 +12,10 @@ mod pieces;
 mod sessions;
 mod sync;
 
+use std::fs;
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::Deref;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use postgres::Client;
@@ -24,7 +27,7 @@ use crate::ask::{declare, run};
 use crate::support::{Pair, READER, READER_PASSWORD, Shared};
 
 /// The sites and how many orders each has.
-const SITES: [(&str, u32); 3] = [("a", 400), ("b", 250), ("c", 50)];
+const SITES: [(&str, u32); 3] = [("a", 2000), ("b", 1000), ("c", 200)];
 
 /// The password of a scene's tool.
 const TOOL_PASSWORD: &str = "tool password";
@@ -155,18 +158,26 @@ impl Ground {
         Ok(())
     }
 
-    /// How much the sources have written down; for [`Scene::asked`].
-    fn now(&self) -> Result<usize> {
-        Ok(self.source.log()?.len())
+    /// How much the sources have written down; for [`Ground::asked`].
+    fn now(&self) -> Result<u64> {
+        Ok(fs::metadata(self.log())?.len())
+    }
+
+    fn log(&self) -> PathBuf {
+        self.source.data_dir().with_file_name("log")
     }
 
     /// What a site was asked since then, a line a message.
-    fn asked(&self, site: &str, since: usize) -> Result<Vec<String>> {
+    fn asked(&self, site: &str, since: u64) -> Result<Vec<String>> {
         let prefix = format!("{}|", self.site(site)?.database);
-        let log = self.source.log()?;
+        let mut file = fs::File::open(self.log())?;
+        file.seek(SeekFrom::Start(since))?;
+        let mut log = Vec::new();
+        file.read_to_end(&mut log)?;
+        let log = String::from_utf8_lossy(&log);
         let mut out: Vec<String> = Vec::new();
         let mut ours = false;
-        for line in log.get(since..).unwrap_or_default().lines() {
+        for line in log.lines() {
             if let Some(more) = line.strip_prefix('\t') {
                 if let Some(last) = out.last_mut().filter(|_| ours) {
                     last.push('\n');
@@ -175,7 +186,8 @@ impl Ground {
                 continue;
             }
             ours = line.starts_with(&prefix);
-            if ours && line.contains("statement: ") {
+            // What a new connection sets is not of interest.
+            if ours && line.contains("statement: ") && !line.contains("SET search_path") {
                 out.push(line.to_owned());
             }
         }
@@ -183,7 +195,7 @@ impl Ground {
     }
 
     /// The same of all sites, in one text.
-    fn asked_anywhere(&self, since: usize) -> Result<String> {
+    fn asked_anywhere(&self, since: u64) -> Result<String> {
         let mut all = Vec::new();
         for site in &self.sites {
             all.extend(self.asked(site.name, since)?);

@@ -27,7 +27,7 @@ fn a_fetch_size() -> Result<()> {
     let scene = Scene::new("fetchsize")?;
     let mut tool = scene.tool()?;
     for size in [1, 50, 333, 1000] {
-        for above in [200, 395] {
+        for above in [900, 1990] {
             let expected = expected(&mut tool, above)?;
             let statement = tool.prepare_typed(BY_SITE, &[Type::INT4])?;
             let mut transaction = tool.build_transaction().read_only(true).start()?;
@@ -62,7 +62,7 @@ fn a_result_that_is_left_half_read() -> Result<()> {
         let portal = transaction.bind(&statement, &[&0])?;
         ensure!(transaction.query_portal(&portal, 10)?.len() == 10);
         transaction.rollback()?;
-        expect(&mut tool, "SELECT count(*) FROM main.orders", "700")?;
+        expect(&mut tool, "SELECT count(*) FROM main.orders", "3200")?;
     }
     for site in &scene.sites {
         let sql = format!(
@@ -90,9 +90,9 @@ fn cursors_side_by_side() -> Result<()> {
     )?;
     let mut one = Vec::new();
     let mut two = Vec::new();
-    for _ in 0..8 {
-        one.extend(rows(&mut tool, "FETCH FORWARD 100 FROM one")?.lines().map(str::to_owned));
-        two.extend(rows(&mut tool, "FETCH FORWARD 90 FROM two")?.lines().map(str::to_owned));
+    for _ in 0..17 {
+        one.extend(rows(&mut tool, "FETCH FORWARD 200 FROM one")?.lines().map(str::to_owned));
+        two.extend(rows(&mut tool, "FETCH FORWARD 190 FROM two")?.lines().map(str::to_owned));
     }
     ensure!(one == expected && two == expected, "{} and {} rows", one.len(), two.len());
     run(&mut tool, "CLOSE one; COMMIT")?;
@@ -114,11 +114,11 @@ fn transactions_that_only_read() -> Result<()> {
     for level in ["READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"] {
         for more in ["READ ONLY", "READ ONLY DEFERRABLE", "READ WRITE"] {
             run(&mut tool, &format!("BEGIN ISOLATION LEVEL {level} {more}"))?;
-            expect(&mut tool, "SELECT count(*), sum(id) FROM main.orders", "700|112850")?;
+            expect(&mut tool, "SELECT count(*), sum(id) FROM main.orders", "3200|2521600")?;
             expect(
                 &mut tool,
                 "SELECT count(*) FROM main.orders o JOIN main.users u USING (site) WHERE u.id = o.user_id",
-                "700",
+                "3200",
             )?;
             run(&mut tool, "COMMIT")?;
         }

@@ -92,7 +92,7 @@ fn one_who_waits_can_be_cancelled() -> Result<()> {
     for _ in 0..2 {
         let mut holder = scene.tool()?;
         run(&mut holder, "BEGIN")?;
-        expect(&mut holder, "SELECT count(*) FROM main.orders", "700")?;
+        expect(&mut holder, "SELECT count(*) FROM main.orders", "3200")?;
         holders.push(holder);
     }
     let mut tool = scene.tool()?;
@@ -114,5 +114,5 @@ fn one_who_waits_can_be_cancelled() -> Result<()> {
     let took = ended.saturating_duration_since(at);
     ensure!(took < SOON, "cancelled only {took:?} later");
     run(&mut holders.remove(0), "COMMIT")?;
-    expect(&mut tool, "SELECT count(*) FROM main.orders", "700")
+    expect(&mut tool, "SELECT count(*) FROM main.orders", "3200")
 }

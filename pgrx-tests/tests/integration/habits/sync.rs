@@ -80,10 +80,10 @@ fn the_catalogs_need_no_source() -> Result<()> {
     expect(
         &mut tool,
         COLUMNS,
-        "orders|site|text|0|f|~|t\norders|id|int4|1|f|~|t\norders|user_id|int4|2|f|~|f\n\
+        "orders|site|text|0|f|The site that the row comes from.|t\norders|id|int4|1|f|~|t\norders|user_id|int4|2|f|~|f\n\
          orders|kind|main.kind|3|f|~|f\norders|name|text|4|f|~|f\norders|amount|numeric|5|f|~|f\n\
          orders|score|float8|6|f|~|f\norders|at|timestamptz|7|f|~|f\norders|note|jsonb|8|f|~|f\n\
-         users|site|text|0|f|~|t\nusers|id|int4|1|f|~|t\nusers|email|text|2|f|where to write|f\n\
+         users|site|text|0|f|The site that the row comes from.|t\nusers|id|int4|1|f|~|t\nusers|email|text|2|f|where to write|f\n\
          users|active|bool|3|f|~|f",
     )?;
     expect(&mut tool, FOREIGN_KEYS, "")?;
@@ -130,16 +130,16 @@ fn samples_are_limited_at_the_sources() -> Result<()> {
             "SELECT \"main\".\"orders\".\"id\" AS \"id\", SUBSTRING(\"main\".\"orders\".\"name\", 1, 1234) AS \"substring1\", \
                \"main\".\"orders\".\"amount\" AS \"amount\", \"main\".\"orders\".\"kind\" AS \"kind\" \
              FROM \"main\".\"orders\" LIMIT 10000",
-            "LIMIT 10000",
-            700,
+            "LIMIT '10000'",
+            3200,
         ),
         (
             "SELECT \"main\".\"orders\".\"note\"::text FROM \"main\".\"orders\" LIMIT 500",
-            "LIMIT 500",
+            "LIMIT '500'",
             500,
         ),
-        ("SELECT * FROM \"main\".\"orders\" LIMIT 2000", "LIMIT 2000", 700),
-        ("SELECT name FROM \"main\".\"orders\" WHERE name IS NOT NULL LIMIT 5", "LIMIT 5", 5),
+        ("SELECT * FROM \"main\".\"orders\" LIMIT 2000", "LIMIT '2000'", 2000),
+        ("SELECT name FROM \"main\".\"orders\" WHERE name IS NOT NULL LIMIT 5", "LIMIT '5'", 5),
     ] {
         let since = scene.now()?;
         let found = rows(&mut tool, sql)?.lines().count();

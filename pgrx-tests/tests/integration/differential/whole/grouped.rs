@@ -5,6 +5,9 @@ use super::plain::{conditions, limit};
 use super::scope::Scope;
 use super::statement::{Rows, Statement};
 
+/// `ORDER BY min(x)` without GROUP BY is an internal error of the planner's (XX000). Off until that is mended.
+const SORTS_ONE_GROUP: bool = false;
+
 /// Keys of groups: none up to three.
 fn keys(maker: &mut Maker<'_>, scope: &Scope) -> Vec<Value> {
     let mut keys: Vec<Value> = Vec::new();
@@ -45,6 +48,7 @@ fn having(maker: &mut Maker<'_>, scope: &Scope) -> String {
 
 /// GROUP BY, perhaps with GROUPING SETS, HAVING, ORDER BY and LIMIT.
 pub fn grouped(maker: &mut Maker<'_>) -> Statement {
+    maker.in_two_steps = maker.percent(60);
     let scope = Scope::random(maker);
     let mut statement = Statement::from(scope.from.clone());
     statement.conditions = conditions(maker, &scope);
@@ -72,7 +76,7 @@ pub fn grouped(maker: &mut Maker<'_>) -> Statement {
         statement.having.push(having(maker, &scope));
     }
     if maker.percent(45) {
-        if maker.percent(40) {
+        if (SORTS_ONE_GROUP || !keys.is_empty()) && maker.percent(40) {
             statement
                 .order
                 .push(maker.pick(&["count(*) DESC", "count(*)", "min(t.id)"]).to_owned());

@@ -17,6 +17,8 @@ pub struct Value {
 pub struct Maker<'a> {
     conditions: Conditions<'a>,
     params: bool,
+    /// Only aggregates that sites can compute in part: one other keeps all from that.
+    pub in_two_steps: bool,
 }
 
 /// What can be made of a value of a kind: the result's kind, and SQL with `{}` for the value.
@@ -145,7 +147,8 @@ fn made_of(kind: &str) -> &'static [Made] {
 impl<'a> Maker<'a> {
     pub fn new(rules: &'a [Rule], random: &'a mut Random, params: bool) -> Maker<'a> {
         let allowed = Allowed { failing: false, styled: true, params };
-        Maker { conditions: Conditions::new(rules, &[], random, allowed), params }
+        let conditions = Conditions::new(rules, &[], random, allowed);
+        Maker { conditions, params, in_two_steps: false }
     }
 
     pub fn below(&mut self, bound: usize) -> usize {
@@ -181,7 +184,7 @@ impl<'a> Maker<'a> {
     /// A condition over the columns that no value makes an error.
     pub fn condition(&mut self, columns: &[Column], depth: usize) -> String {
         self.conditions.columns = columns.to_vec();
-        if self.percent(60) {
+        if self.percent(35) {
             return self.conditions.condition(depth);
         }
         // A value that occurs, so that the condition holds now and then.
@@ -209,7 +212,7 @@ impl<'a> Maker<'a> {
     pub fn value(&mut self, columns: &[Column]) -> Value {
         let column = self.pick(columns);
         let value = Value { sql: column.sql, kind: column.kind.name };
-        if self.percent(45) { value } else { self.made_of(value) }
+        if self.percent(60) { value } else { self.made_of(value) }
     }
 
     fn made_of(&mut self, value: Value) -> Value {

@@ -9,7 +9,7 @@ const DIRECTIONS: [&str; 5] = ["", " DESC", " ASC NULLS FIRST", " DESC NULLS LAS
 /// WHERE: some conditions, often none.
 pub fn conditions(maker: &mut Maker<'_>, scope: &Scope) -> Vec<String> {
     let mut out = Vec::new();
-    for _ in 0..maker.pick(&[0, 0, 1, 1, 2]) {
+    for _ in 0..maker.pick(&[0, 0, 0, 1, 1, 2]) {
         let condition = match maker.below(10) {
             0 | 1 => scope.asks_another(maker),
             2 if !scope.sites.is_empty() => {

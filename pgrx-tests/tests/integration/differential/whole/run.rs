@@ -150,6 +150,11 @@ impl Case {
             set(client, &format!("SET TimeZone = {}", quote(self.zones[at])))?;
             found.push(outcome(client, statements)?);
         }
+        // What could not be prepared cannot be executed.
+        if matches!(&found[0], Outcome::Failed(code, _) if code.starts_with("42")) {
+            found.truncate(1);
+            expected.truncate(1);
+        }
         set(client, "ROLLBACK; DEALLOCATE ALL; DROP TABLE IF EXISTS q")?;
         Ok((found, expected))
     }

@@ -192,10 +192,10 @@ impl Scope {
     pub fn asks_another(&self, maker: &mut Maker<'_>) -> Option<String> {
         let (one, two, of) = self.way_to_another(maker)?;
         let merged = maker.percent(70);
-        let inner = Scope::one(of, merged, "x");
-        let mut on = vec![format!("x.{two} = {one}")];
+        let inner = Scope::one(of, merged, "y");
+        let mut on = vec![format!("y.{two} = {one}")];
         if let (Some(site), true) = (self.site_beside(&one), merged && maker.percent(75)) {
-            on.push(format!("x.site = {site}"));
+            on.push(format!("y.site = {site}"));
         }
         if maker.percent(40) {
             on.push(maker.condition(&inner.columns, 1));
@@ -210,10 +210,10 @@ impl Scope {
         Some(match maker.below(9) {
             0..=2 => format!("EXISTS (SELECT FROM {from} WHERE {of_both})"),
             3 | 4 => format!("NOT EXISTS (SELECT FROM {from} WHERE {of_both})"),
-            5 => format!("{one} IN (SELECT x.{two} FROM {from}{inside})"),
-            6 => format!("{one} NOT IN (SELECT x.{two} FROM {from}{inside})"),
+            5 => format!("{one} IN (SELECT y.{two} FROM {from}{inside})"),
+            6 => format!("{one} NOT IN (SELECT y.{two} FROM {from}{inside})"),
             7 => format!("(SELECT count(*) FROM {from} WHERE {of_both}) > 1"),
-            _ => format!("{one} = ANY (ARRAY(SELECT x.{two} FROM {from}{inside}))"),
+            _ => format!("{one} = ANY (ARRAY(SELECT y.{two} FROM {from}{inside}))"),
         })
     }
 
@@ -221,16 +221,16 @@ impl Scope {
     pub fn value_of_another(&self, maker: &mut Maker<'_>) -> Option<String> {
         let (one, two, of) = self.way_to_another(maker)?;
         let merged = maker.percent(70);
-        let inner = Scope::one(of, merged, "x");
-        let mut on = format!("x.{two} = {one}");
+        let inner = Scope::one(of, merged, "y");
+        let mut on = format!("y.{two} = {one}");
         if let (Some(site), true) = (self.site_beside(&one), merged && maker.percent(75)) {
-            on.push_str(&format!(" AND x.site = {site}"));
+            on.push_str(&format!(" AND y.site = {site}"));
         }
         let value = match maker.below(3) {
             0 => "count(*)".to_owned(),
             1 => format!(
-                "string_agg(x.id::text, ',' ORDER BY x.id{})",
-                if merged { ", x.site" } else { "" }
+                "string_agg(y.id::text, ',' ORDER BY y.id{})",
+                if merged { ", y.site" } else { "" }
             ),
             _ => maker.aggregate(&inner.columns),
         };

@@ -86,12 +86,27 @@ impl Statement {
 
     /// The same with literals for the parameters: those of one execution.
     pub fn literal_sql(&self, execution: usize) -> String {
-        let mut sql = self.sql();
-        for (at, param) in self.params.iter().enumerate().rev() {
-            let value = &param.values[execution % param.values.len()];
-            sql = sql.replace(&format!("${}", at + 1), &format!("({value})::{}", param.of));
+        let sql = self.sql();
+        let mut out = String::with_capacity(sql.len());
+        // What looks like a parameter in a literal is none: every other piece is a literal.
+        for (at, piece) in sql.split('\'').enumerate() {
+            if at > 0 {
+                out.push('\'');
+            }
+            if at % 2 == 1 {
+                out.push_str(piece);
+                continue;
+            }
+            let mut piece = piece.to_owned();
+            for (number, param) in self.params.iter().enumerate().rev() {
+                let value = &param.values[execution % param.values.len()];
+                // The values hold `$` too; none is looked at again, since they are put in from behind.
+                let value = format!("({value})::{}", param.of).replace('$', "\u{e001}");
+                piece = piece.replace(&format!("${}", number + 1), &value);
+            }
+            out.push_str(&piece.replace('\u{e001}', "$"));
         }
-        sql
+        out
     }
 
     /// The same statement with one part less, in every way.
