@@ -213,7 +213,7 @@ pub fn some_values(column: &Column, random: &mut Random) -> Vec<&'static str> {
     for _ in 0..random.between(1, column.values.len()) {
         values.push(random.pick(column.values));
     }
-    if !column.special.is_empty() && random.percent(25) {
+    if !column.special.is_empty() && random.percent(40) {
         for _ in 0..random.between(1, 3) {
             values.push(random.pick(column.special));
         }

@@ -240,6 +240,41 @@ fn declared(columns: &[Column], skipped: &[&str], site: &str) -> String {
     columns.concat()
 }
 
+/// Rows for statistics: every value of every column now and then, NULL too. `first` columns come before.
+fn believed(site: &str, table: &str, first: &str, columns: &[Column], skipped: &[&str]) -> String {
+    let wanted = || columns.iter().filter(|column| !skipped.contains(&column.name));
+    let names: Vec<&str> = wanted().map(|column| column.name).collect();
+    let values: Vec<String> = wanted()
+        .enumerate()
+        .map(|(at, column)| {
+            let all: Vec<String> = column.values.iter().map(|value| quote(value)).collect();
+            // One more than there are values: NULL.
+            format!(
+                "((ARRAY[{}]::text[])[1 + x * {} % {}])::{}",
+                all.join(", "),
+                at * 2 + 1,
+                all.len() + 1,
+                declared_type(column, site)
+            )
+        })
+        .collect();
+    let rows = if table == "u" { 50 } else { BELIEVED };
+    let (first_names, first_values) = first.split_once('=').unwrap_or_default();
+    format!(
+        "INSERT INTO {table} (id, {first_names}{}) SELECT x, {first_values}{} \
+         FROM generate_series(1, {rows}) x; ",
+        names.join(", "),
+        values.join(", ")
+    )
+}
+
+fn declared_type(column: &Column, site: &str) -> String {
+    match column.declared.split(" COLLATE").next() {
+        Some("mood") | None => format!("{site}.mood"),
+        Some(of) => of.to_owned(),
+    }
+}
+
 /// Site c has no `extra`, other types of `k` and `mix`, and the labels of its enum in another order.
 fn main_schema(site: &str) -> String {
     let (k, mix, skipped): (_, _, &[&str]) = match site {
@@ -252,23 +287,26 @@ fn main_schema(site: &str) -> String {
         _ => MOOD,
     };
     let (facts, people) = (declared(&FACTS, skipped, site), declared(&PEOPLE, &[], site));
+    let near = "timestamptz '2020-01-01 00:00+00' + x * interval '5 hours'";
+    let first = format!("k, mix, near, =x % 50, x % 4, {near}, ");
     format!(
         "CREATE SCHEMA {site}; SET search_path = {site}; {mood}; \
          CREATE TABLE t (id int PRIMARY KEY, k {k}, mix {mix}, near timestamptz{facts}); \
          CREATE TABLE u (id int PRIMARY KEY{people}); CREATE INDEX ON t (k); CREATE INDEX ON t (tz); \
-         INSERT INTO t (id, k, g, b, s, tz) SELECT x, x % 50, x % 4, x % 2 = 0, 's' || x % 9, \
-           '2020-01-01 00:00+00'::timestamptz + x * interval '5 hours' FROM generate_series(1, {BELIEVED}) x; \
-         INSERT INTO u (id, name) SELECT x, 'u' || x FROM generate_series(1, 50) x; ANALYZE t, u"
+         {}{}ANALYZE t, u",
+        believed(site, "t", &first, &FACTS, skipped),
+        believed(site, "u", "", &PEOPLE, &[])
     )
 }
 
 fn events_schema(site: &str) -> String {
     let events = declared(&EVENTS, &[], site);
+    let first = format!("t_id, =x % {BELIEVED}, ");
     format!(
         "CREATE SCHEMA {site}; SET search_path = {site}; \
          CREATE TABLE e (id int PRIMARY KEY, t_id int{events}); CREATE INDEX ON e (t_id); \
-         INSERT INTO e (id, t_id, what) SELECT x, x % {BELIEVED}, 'w' || x % 3 \
-           FROM generate_series(1, {BELIEVED}) x; ANALYZE e"
+         {}ANALYZE e",
+        believed(site, "e", &first, &EVENTS, &[])
     )
 }
 

@@ -212,7 +212,37 @@ impl<'a> Maker<'a> {
     pub fn value(&mut self, columns: &[Column]) -> Value {
         let column = self.pick(columns);
         let value = Value { sql: column.sql, kind: column.kind.name };
+        if self.percent(8) {
+            return self.with_bound(value);
+        }
         if self.percent(60) { value } else { self.made_of(value) }
+    }
+
+    /// A value made with what may be a parameter, so that the same statement has other keys each time.
+    fn with_bound(&mut self, value: Value) -> Value {
+        let Value { sql, kind } = value;
+        match kind {
+            "int4" | "int8" | "bool" | "date" | "mood" | "uuid" | "time" => {
+                let literal = find(kind).literal(self.conditions.random());
+                let other = self.bound(kind, literal);
+                Value { sql: format!("coalesce({sql}, {other})"), kind }
+            }
+            "timestamptz" | "timestamp" => {
+                let unit = self.pick(&["'hour'", "'day'", "'quarter'"]).to_owned();
+                let unit = self.bound("text", unit);
+                Value { sql: format!("date_trunc({unit}, {sql})"), kind }
+            }
+            "text" | "varchar" => {
+                let other = self.bound("varchar", "'x'".to_owned());
+                Value { sql: format!("concat({sql}, {other})"), kind: "text" }
+            }
+            "float8" => {
+                let width = self.bound("int4", "3".to_owned());
+                let sql = format!("(floor({sql} / (abs({width}::int8) + 2)) * 2)");
+                Value { sql, kind }
+            }
+            _ => Value { sql, kind },
+        }
     }
 
     fn made_of(&mut self, value: Value) -> Value {

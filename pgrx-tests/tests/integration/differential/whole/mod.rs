@@ -35,7 +35,7 @@ use statement::{Param, Statement};
 const STATEMENTS_PER_FILLING: usize = 25;
 
 /// Statements in all, unless told otherwise.
-const CASES: usize = 700;
+const CASES: usize = 500;
 
 /// Failures that are made small and told before the test gives up.
 const TOLD: usize = 4;
@@ -144,13 +144,14 @@ fn one_filling(
 }
 
 fn case(seed: u64, rules: &[Rule], random: &mut Random) -> Case {
-    let way = match random.below(10) {
-        0..=4 => Way::Plain,
-        5 => Way::Prepared("auto", UNTIL_GENERIC),
-        6 => Way::Prepared("force_generic_plan", 3),
-        7 => Way::Prepared("force_custom_plan", 3),
-        8 => Way::Cursor,
-        _ => Way::Stored,
+    let way = match random.below(12) {
+        0..=5 => Way::Plain,
+        6 => Way::Prepared("auto", UNTIL_GENERIC),
+        7 => Way::Prepared("force_generic_plan", 3),
+        8 => Way::Prepared("force_custom_plan", 3),
+        9 => Way::Cursor,
+        10 => Way::Stored,
+        _ => Way::Beside,
     };
     let settings = session::strange(random);
     let planning = run::planning(random);
@@ -163,13 +164,13 @@ fn case(seed: u64, rules: &[Rule], random: &mut Random) -> Case {
 }
 
 fn statement(maker: &mut Maker<'_>) -> Statement {
-    match maker.below(16) {
-        0..=3 => plain::rows(maker),
-        4 => plain::distinct(maker),
-        5 => plain::windows(maker),
-        6..=11 => grouped::grouped(maker),
-        12 => grouped::twice(maker),
-        13 => grouped::several(maker),
+    match maker.below(20) {
+        0..=4 => plain::rows(maker),
+        5 => plain::distinct(maker),
+        6 => plain::windows(maker),
+        7..=15 => grouped::grouped(maker),
+        16 => grouped::twice(maker),
+        17 => grouped::several(maker),
         _ => grouped::beside(maker),
     }
 }

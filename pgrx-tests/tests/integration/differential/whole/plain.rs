@@ -1,5 +1,6 @@
 //! Rows as they are: conditions, DISTINCT, ORDER BY, LIMIT, values of other tables, window functions.
 
+use super::grouped::ambiguous;
 use super::maker::Maker;
 use super::scope::Scope;
 use super::statement::{Rows, Statement};
@@ -33,6 +34,10 @@ pub fn conditions(maker: &mut Maker<'_>, scope: &Scope) -> Vec<String> {
                     "> current_timestamp - interval '30 days' * 1",
                     "BETWEEN now() - interval '7 days' AND now() + interval '1 day'",
                     "< now() - make_interval(days => 1)",
+                    ">= current_date - 3",
+                    "::date BETWEEN current_date - 30 AND current_date",
+                    ">= date_trunc('week', now()) - interval '1 week'",
+                    "+ interval '1 day' < localtimestamp",
                 ];
                 Some(format!("({near} {})", maker.pick(&since)))
             }
@@ -71,7 +76,7 @@ pub fn rows(maker: &mut Maker<'_>) -> Statement {
         statement.targets.push(value.unwrap_or_else(|| maker.value(&scope.columns).sql));
     }
     statement.conditions = conditions(maker, &scope);
-    if maker.percent(55) {
+    if maker.percent(75) {
         for _ in 0..maker.below(3) {
             let key = maker.value_that(&scope.columns, |kind| kind != "jsonb");
             let direction = maker.pick(&DIRECTIONS);
@@ -97,7 +102,7 @@ pub fn distinct(maker: &mut Maker<'_>) -> Statement {
     if maker.percent(50) {
         statement.distinct = "DISTINCT ".to_owned();
         statement.targets = keys;
-        if maker.percent(50) {
+        if !ambiguous(&statement.targets) && maker.percent(50) {
             statement.order = statement.targets.clone();
             statement.pinned = statement.targets.len();
             statement.rows = Rows::List;

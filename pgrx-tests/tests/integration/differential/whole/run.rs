@@ -20,6 +20,8 @@ pub enum Way {
     Cursor,
     /// CREATE TABLE AS.
     Stored,
+    /// In the middle of reading something else in the same transaction.
+    Beside,
 }
 
 /// A statement and all that its answer may depend on.
@@ -101,6 +103,16 @@ impl Case {
                 "FETCH 1 FROM q; FETCH 3 FROM q; FETCH ALL FROM q".to_owned(),
                 "COMMIT".to_owned(),
             ]],
+            Way::Beside => vec![vec![
+                "BEGIN".to_owned(),
+                "DECLARE other CURSOR FOR SELECT site, id FROM far_main.t ORDER BY site, id"
+                    .to_owned(),
+                "FETCH 2 FROM other".to_owned(),
+                sql,
+                "FETCH ALL FROM other".to_owned(),
+                "SELECT count(*) FROM far_act.e".to_owned(),
+                "COMMIT".to_owned(),
+            ]],
             Way::Stored => {
                 // Columns need names of their own.
                 let names: Vec<String> =
@@ -142,8 +154,14 @@ impl Case {
         let mut expected = Vec::new();
         for at in 0..self.executions() {
             set(client, &format!("SET TimeZone = {}", quote(self.zones[at])))?;
-            expected.push(outcome(client, &[near(&self.statement.literal_sql(at))])?);
+            let statements = match self.way {
+                Way::Beside => self.statements().remove(0),
+                _ => vec![self.statement.literal_sql(at)],
+            };
+            let statements: Vec<String> = statements.iter().map(|sql| near(sql)).collect();
+            expected.push(outcome(client, &statements)?);
         }
+        set(client, "ROLLBACK")?;
         set(client, &self.planning)?;
         let mut found = Vec::new();
         for (at, statements) in self.statements().iter().enumerate() {

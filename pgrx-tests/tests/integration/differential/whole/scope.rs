@@ -119,7 +119,7 @@ impl Scope {
         let first = maker.pick(&[Of::T, Of::T, Of::T, Of::U, Of::E]);
         let mut scope = Scope::one(first, merged, "t");
         let mut last = (first, merged);
-        let joins = maker.pick(&[0, 0, 0, 1, 1, 1, 2]);
+        let joins = maker.pick(&[0, 0, 0, 0, 0, 1, 1, 1, 2]);
         for alias in ["u", "v"].iter().take(joins) {
             let other = match last.0 {
                 Of::L => maker.pick(&[Of::T, Of::U, Of::E]),
