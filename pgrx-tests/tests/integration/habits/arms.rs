@@ -11,19 +11,19 @@ const ARMS: usize = 50;
 const ROWS: usize = 3000;
 const VALUES: usize = 400;
 
-/// The scene with a table of many columns at site a, imported into `app` and copied into `plain`.
-fn wide(test: &str) -> Result<Scene> {
-    let mut scene = Scene::new(test)?;
+/// A table of many columns, for site a.
+pub fn wide_table() -> String {
     let columns: Vec<String> =
         (1..=ARMS).map(|at| format!("'v' || (g * {at}) % {VALUES} AS c{at}")).collect();
-    let database = &scene.site("a")?.database;
-    scene.source.execute(
-        database,
-        &format!(
-            "CREATE TABLE wide AS SELECT g AS id, {} FROM generate_series(1, {ROWS}) g; ANALYZE wide",
-            columns.join(", ")
-        ),
-    )?;
+    format!(
+        "CREATE TABLE wide AS SELECT g AS id, {} FROM generate_series(1, {ROWS}) g; ANALYZE wide",
+        columns.join(", ")
+    )
+}
+
+/// The scene with that table imported into `app` and copied into `plain`.
+fn wide(test: &str) -> Result<Scene> {
+    let mut scene = Scene::new(test)?;
     let role = scene.role.clone();
     run(
         &mut scene.admin,

@@ -32,10 +32,17 @@ const SITES: [(&str, u32); 3] = [("a", 2000), ("b", 1000), ("c", 200)];
 /// The password of a scene's tool.
 const TOOL_PASSWORD: &str = "tool password";
 
-/// One site: its database, and the proxy through which it is read.
+/// The cluster of the sources and the databases of the sites, made once and never changed.
+struct Source {
+    cluster: Cluster,
+    databases: Vec<String>,
+}
+
+/// One site: the name under which its source knows a scene's connections, and the proxy through which
+/// they are made.
 struct Site {
     name: &'static str,
-    database: String,
+    application: String,
     proxy: Proxy,
 }
 
@@ -61,14 +68,21 @@ impl Deref for Scene {
     }
 }
 
-fn start_source() -> Result<Cluster> {
-    let source = Cluster::builder("habits")
+fn start_source() -> Result<Source> {
+    let cluster = Cluster::builder("habits")
         .setting("log_statement", "all")
-        .setting("log_line_prefix", "%d|")
+        .setting("log_line_prefix", "%a|")
         .start()?;
-    source.create_role(READER, READER_PASSWORD)?;
-    source.execute("postgres", &format!("GRANT pg_read_all_data TO {READER}"))?;
-    Ok(source)
+    cluster.create_role(READER, READER_PASSWORD)?;
+    cluster.execute("postgres", &format!("GRANT pg_read_all_data TO {READER}"))?;
+    let mut databases = Vec::new();
+    for (name, orders) in SITES {
+        let database = cluster.create_database("site")?;
+        cluster.execute(&database, &site_tables(name, orders))?;
+        databases.push(database);
+    }
+    cluster.execute(&databases[0], &arms::wide_table())?;
+    Ok(Source { cluster, databases })
 }
 
 /// The tables of a site with so many orders.
@@ -96,28 +110,27 @@ impl Scene {
 
     /// `more` options of the servers begin with a comma.
     fn with(test: &str, more: &str) -> Result<Scene> {
-        static SOURCE: Shared<Cluster> = Shared::new();
-        let source = SOURCE.get(start_source)?;
+        static SOURCE: Shared<Source> = Shared::new();
+        let Source { cluster: source, databases } = SOURCE.get(start_source)?;
         let pair = Pair::new(test)?;
         let mut admin = pair.warehouse()?;
         let mut sites = Vec::new();
         let mut parts = Vec::new();
-        for (name, orders) in SITES {
-            let database = source.create_database(test)?;
-            source.execute(&database, &site_tables(name, orders))?;
+        for ((name, _), database) in SITES.into_iter().zip(databases) {
+            let application = unique_name(test);
             let proxy = Proxy::to_cluster(source)?;
             let server = format!("server_{name}");
-            let more = format!(", connect_timeout '2', application_name '{database}'{more}");
-            declare(&mut admin, &server, proxy.port(), &database, &more)?;
+            let more = format!(", connect_timeout '2', application_name '{application}'{more}");
+            declare(&mut admin, &server, proxy.port(), database, &more)?;
             parts
                 .push(format!(r#"{{"server": "{server}", "schema": "public", "site": "{name}"}}"#));
-            sites.push(Site { name, database, proxy });
+            sites.push(Site { name, application, proxy });
         }
         let role = unique_name("tool");
         run(
             &mut admin,
             &format!(
-                "SELECT FROM warehouse.merge_schema('main', '[{}]'); \
+                "SELECT FROM warehouse.merge_schema('main', '[{}]', tables => '{{users,orders}}'); \
                  CREATE SCHEMA plain; CREATE TABLE plain.orders AS TABLE main.orders; \
                  CREATE TABLE plain.users AS TABLE main.users; ANALYZE plain.orders, plain.users; \
                  CREATE ROLE {role} LOGIN PASSWORD '{TOOL_PASSWORD}'; \
@@ -169,7 +182,7 @@ impl Ground {
 
     /// What a site was asked since then, a line a message.
     fn asked(&self, site: &str, since: u64) -> Result<Vec<String>> {
-        let prefix = format!("{}|", self.site(site)?.database);
+        let prefix = format!("{}|", self.site(site)?.application);
         let mut file = fs::File::open(self.log())?;
         file.seek(SeekFrom::Start(since))?;
         let mut log = Vec::new();

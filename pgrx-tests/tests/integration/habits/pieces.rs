@@ -5,9 +5,10 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use postgres::Client;
 use postgres::types::Type;
+use warehouse_tests::timing::eventually;
 
 use super::Scene;
-use crate::ask::{expect, nothing_runs, refused, rows, run};
+use crate::ask::{expect, refused, rows, run};
 
 const BY_SITE: &str =
     "SELECT site, id::text, name FROM main.orders WHERE id > $1 ORDER BY site, id";
@@ -66,13 +67,13 @@ fn a_result_that_is_left_half_read() -> Result<()> {
     }
     for site in &scene.sites {
         let sql = format!(
-            "SELECT count(*)::text FROM pg_stat_activity WHERE datname = '{}' AND state <> 'idle'",
-            site.database
+            "SELECT count(*)::text FROM pg_stat_activity \
+             WHERE application_name = '{}' AND state <> 'idle'",
+            site.application
         );
-        warehouse_tests::timing::eventually(Duration::from_secs(3), "all is idle", || {
+        eventually(Duration::from_secs(3), "all is idle", || {
             Ok(scene.source.value("postgres", &sql)? == "0")
         })?;
-        nothing_runs(scene.source, &site.database)?;
     }
     Ok(())
 }

@@ -37,7 +37,8 @@ fn fifteen_sessions_share_few_connections() -> Result<()> {
     let (scene, answers, done) = (&scene.ground, &answers, &done);
     let most = thread::scope(|scope| -> Result<i64> {
         let watcher = scope.spawn(|| -> Result<i64> {
-            let names: Vec<&str> = scene.sites.iter().map(|site| site.database.as_str()).collect();
+            let names: Vec<&str> =
+                scene.sites.iter().map(|site| site.application.as_str()).collect();
             let mut source = scene.source.connect("postgres")?;
             let count = source.prepare(
                 "SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM pg_stat_activity \
