@@ -90,6 +90,43 @@ fn rounded(sql: &str) -> String {
     format!("to_char(({sql}) * 1.0000123, '9.999999EEEE')")
 }
 
+/// Which aggregates a statement has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    Any,
+    /// Those that sites can compute in part.
+    TwoSteps,
+    /// Those for which it does not matter how often a row is there.
+    Unrepeated,
+}
+
+/// Those of [`Family::Unrepeated`].
+fn unrepeated(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "int2" | "int4" | "int8" | "numeric" => &[
+            "count(DISTINCT {})",
+            "sum(DISTINCT {})",
+            "avg(DISTINCT {})",
+            "min({})",
+            "max({})",
+            "array_agg(DISTINCT {} ORDER BY {})",
+        ],
+        "bool" => &["count(DISTINCT {})", "bool_and({})", "bool_or({})"],
+        "date" | "timestamp" | "timestamptz" | "time" | "mood" | "interval" | "float8"
+        | "float4" => {
+            &["count(DISTINCT {})", "min({})", "max({})", "array_agg(DISTINCT {} ORDER BY {} DESC)"]
+        }
+        "text" | "varchar" => &[
+            "count(DISTINCT {})",
+            "min({})",
+            "max({})",
+            "string_agg(DISTINCT {}, ',' ORDER BY {})",
+            "string_agg(DISTINCT {}, ',')",
+        ],
+        _ => &["count(DISTINCT {})", "count(DISTINCT {})"],
+    }
+}
+
 /// Those that are computed at each site, and then here.
 fn in_two_steps(kind: &str) -> &'static [&'static str] {
     match kind {
@@ -159,7 +196,12 @@ impl Maker<'_> {
             true => format!(" FILTER (WHERE {})", self.condition(columns, 1)),
             false => String::new(),
         };
-        if self.in_two_steps {
+        if self.family == Family::Unrepeated {
+            let family = unrepeated(value.kind);
+            let aggregate = family[self.below(family.len())].replace("{}", &value.sql);
+            return format!("{aggregate}{filter}");
+        }
+        if self.family == Family::TwoSteps {
             let family = in_two_steps(value.kind);
             let aggregate = family[self.below(family.len())];
             let sql = aggregate.replace("{}", &that_vary(value.kind, &value.sql, aggregate));

@@ -1,11 +1,13 @@
 //! GROUP BY in all its forms, and statements made of several grouped ones.
 
+use super::aggregates::Family;
 use super::maker::{Maker, Value};
-use super::plain::{conditions, limit};
+use super::plain::{conditions, limit, rows};
 use super::scope::Scope;
 use super::statement::{Rows, Statement};
 
-/// `ORDER BY min(x)` without GROUP BY is an internal error of the planner's (XX000). Off until that is mended.
+/// `ORDER BY min(x)` without GROUP BY, or with keys that WHERE makes constants, is an internal error of the
+/// planner's (XX000). Off until that is mended.
 const SORTS_ONE_GROUP: bool = false;
 
 /// A cast of a column has the column's name, and the source is asked to sort by the bare name (42702). Off
@@ -61,7 +63,8 @@ fn having(maker: &mut Maker<'_>, scope: &Scope) -> String {
 
 /// GROUP BY, perhaps with GROUPING SETS, HAVING, ORDER BY and LIMIT.
 pub fn grouped(maker: &mut Maker<'_>) -> Statement {
-    maker.in_two_steps = maker.percent(60);
+    maker.family =
+        maker.pick(&[Family::TwoSteps, Family::TwoSteps, Family::Unrepeated, Family::Any]);
     let scope = Scope::random(maker);
     let mut statement = Statement::from(scope.from.clone());
     statement.conditions = conditions(maker, &scope);
@@ -89,7 +92,8 @@ pub fn grouped(maker: &mut Maker<'_>) -> Statement {
         statement.having.push(having(maker, &scope));
     }
     if !ambiguous(&statement.targets) && maker.percent(45) {
-        if (SORTS_ONE_GROUP || !keys.is_empty()) && maker.percent(40) {
+        let many = !keys.is_empty() && statement.conditions.is_empty();
+        if (SORTS_ONE_GROUP || many) && maker.percent(40) {
             statement
                 .order
                 .push(maker.pick(&["count(*) DESC", "count(*)", "min(t.id)"]).to_owned());
@@ -105,9 +109,15 @@ pub fn grouped(maker: &mut Maker<'_>) -> Statement {
 
 /// Aggregates of what is grouped below.
 pub fn twice(maker: &mut Maker<'_>) -> Statement {
-    let mut below = grouped(maker);
-    below.limit = None;
-    below.order.clear();
+    let mut below = match maker.percent(35) {
+        true => rows(maker),
+        false => grouped(maker),
+    };
+    if below.rows == Rows::Bag && !below.limit.as_ref().is_some_and(|limit| limit.contains("TIES"))
+    {
+        below.limit = None;
+        below.order.clear();
+    }
     for (at, target) in below.targets.iter_mut().enumerate() {
         target.push_str(&format!(" AS x{at}"));
     }

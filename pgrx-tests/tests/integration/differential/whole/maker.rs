@@ -5,6 +5,7 @@ use super::super::expression::{Allowed, Column, Maker as Conditions, Param as Ch
 use super::super::kinds::find;
 use super::super::random::Random;
 use super::super::rules::Rule;
+use super::aggregates::Family;
 
 /// A value: its SQL and the name of its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +18,8 @@ pub struct Value {
 pub struct Maker<'a> {
     conditions: Conditions<'a>,
     params: bool,
-    /// Only aggregates that sites can compute in part: one other keeps all from that.
-    pub in_two_steps: bool,
+    /// Which aggregates are made: one of another family keeps all from being computed in some ways.
+    pub family: Family,
 }
 
 /// What can be made of a value of a kind: the result's kind, and SQL with `{}` for the value.
@@ -148,7 +149,7 @@ impl<'a> Maker<'a> {
     pub fn new(rules: &'a [Rule], random: &'a mut Random, params: bool) -> Maker<'a> {
         let allowed = Allowed { failing: false, styled: true, params };
         let conditions = Conditions::new(rules, &[], random, allowed);
-        Maker { conditions, params, in_two_steps: false }
+        Maker { conditions, params, family: Family::Any }
     }
 
     pub fn below(&mut self, bound: usize) -> usize {

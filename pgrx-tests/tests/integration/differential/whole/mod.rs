@@ -2,12 +2,13 @@
 //! same rows in ordinary tables.
 //!
 //! [`ground`] has the sites, [`columns`] what their tables hold, [`scope`] what a statement reads,
-//! [`maker`] and [`aggregates`] make expressions, [`plain`] and [`grouped`] statements, [`run`] runs them
+//! [`maker`] and [`aggregates`] make expressions, [`plain`] and [`grouped`] statements, [`changed`] changes, [`run`] runs them
 //! and [`report`] makes a failure small. `WAREHOUSE_CASES` and `WAREHOUSE_SEED` are those of the parent.
 //!
 //! Nothing is compared loosely: what may have more than one right answer is not asked.
 
 mod aggregates;
+mod changed;
 mod columns;
 mod ground;
 mod grouped;
@@ -150,6 +151,7 @@ fn case(seed: u64, rules: &[Rule], random: &mut Random) -> Case {
         7 => Way::Prepared("force_generic_plan", 3),
         8 => Way::Prepared("force_custom_plan", 3),
         9 => Way::Cursor,
+        10 if random.percent(30) => Way::Undone,
         10 => Way::Stored,
         _ => Way::Beside,
     };
@@ -157,7 +159,10 @@ fn case(seed: u64, rules: &[Rule], random: &mut Random) -> Case {
     let planning = run::planning(random);
     let zones = run::zones(random, UNTIL_GENERIC);
     let mut maker = Maker::new(rules, random, matches!(way, Way::Prepared(..)));
-    let mut statement = statement(&mut maker);
+    let mut statement = match way {
+        Way::Undone => changed::changed(&mut maker),
+        _ => statement(&mut maker),
+    };
     let chosen = maker.params().to_vec();
     statement.params = chosen.into_iter().map(|(of, value)| param(of, value, random)).collect();
     Case { seed, statement, way, settings, zones, planning }

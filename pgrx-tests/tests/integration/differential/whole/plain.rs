@@ -41,6 +41,12 @@ pub fn conditions(maker: &mut Maker<'_>, scope: &Scope) -> Vec<String> {
                 ];
                 Some(format!("({near} {})", maker.pick(&since)))
             }
+            // The next page.
+            4 if scope.unique.len() == 2 && scope.unique[0].ends_with(".site") => {
+                let id = maker.bound("int4", "5".to_owned());
+                let than = maker.pick(&[">", "<=", "<"]);
+                Some(format!("({}) {than} ('b', {id})", scope.unique.join(", ")))
+            }
             _ => None,
         };
         out.push(condition.unwrap_or_else(|| maker.condition(&scope.columns, 2)));
@@ -68,14 +74,30 @@ pub fn limit(maker: &mut Maker<'_>) -> Option<String> {
 pub fn rows(maker: &mut Maker<'_>) -> Statement {
     let scope = Scope::random(maker);
     let mut statement = Statement::from(scope.from.clone());
+    let joined = |alias: &&str| *alias == "t" || scope.from.contains(&format!(" {alias} ON"));
+    let aliases: Vec<&str> = ["t", "u", "v"].into_iter().filter(joined).collect();
     for _ in 0..maker.between(1, 4) {
-        let value = match maker.percent(12) {
-            true => scope.value_of_another(maker),
-            false => None,
+        let value = match maker.below(25) {
+            0..=2 => scope.value_of_another(maker),
+            // Whole rows, also of the side that may have none.
+            3 => {
+                let row =
+                    ["{}", "{} IS NULL", "to_jsonb({})", "({}).id", "coalesce({}::text, 'none')"];
+                Some(maker.pick(&row).replace("{}", maker.pick(&aliases)))
+            }
+            _ => None,
         };
         statement.targets.push(value.unwrap_or_else(|| maker.value(&scope.columns).sql));
     }
     statement.conditions = conditions(maker, &scope);
+    if maker.percent(5)
+        && let Some(value) =
+            maker.value_that(&scope.columns, |kind| kind == "int4[]" || kind == "int4")
+    {
+        let set = if value.kind == "int4[]" { "unnest({})" } else { "generate_series(1, {} % 4)" };
+        statement.targets.push(set.replace("{}", &value.sql));
+        return statement;
+    }
     if maker.percent(75) {
         for _ in 0..maker.below(3) {
             let key = maker.value_that(&scope.columns, |kind| kind != "jsonb");

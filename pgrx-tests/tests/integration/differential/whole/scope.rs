@@ -129,7 +129,27 @@ impl Scope {
             scope = scope.joined(maker, last, (other, merged), alias);
             last = (other, merged);
         }
+        if maker.percent(60) {
+            scope.keep_few(maker);
+        }
         scope
+    }
+
+    /// Leaves few columns in reach, so that the same ones meet in several parts of a statement.
+    fn keep_few(&mut self, maker: &mut Maker<'_>) {
+        let wanted: Vec<bool> = self
+            .columns
+            .iter()
+            .map(|column| {
+                let (_, name) = column.sql.split_once('.').unwrap_or_default();
+                let joins = matches!(name, "id" | "k" | "t_id" | "site" | "parent");
+                if joins { maker.percent(50) } else { maker.percent(20) }
+            })
+            .collect();
+        let mut kept = wanted.iter();
+        if wanted.iter().filter(|wanted| **wanted).count() > 2 {
+            self.columns.retain(|_| kept.next().copied().unwrap_or(true));
+        }
     }
 
     /// The join condition of two tables: by key, mostly by site too.
