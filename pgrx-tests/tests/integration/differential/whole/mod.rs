@@ -157,7 +157,7 @@ fn case(seed: u64, rules: &[Rule], random: &mut Random) -> Case {
     };
     let settings = session::strange(random);
     let planning = run::planning(random);
-    let zones = run::zones(random, UNTIL_GENERIC);
+    let styles = run::styles(random, UNTIL_GENERIC);
     let mut maker = Maker::new(rules, random, matches!(way, Way::Prepared(..)));
     let mut statement = match way {
         Way::Undone => changed::changed(&mut maker),
@@ -165,7 +165,7 @@ fn case(seed: u64, rules: &[Rule], random: &mut Random) -> Case {
     };
     let chosen = maker.params().to_vec();
     statement.params = chosen.into_iter().map(|(of, value)| param(of, value, random)).collect();
-    Case { seed, statement, way, settings, zones, planning }
+    Case { seed, statement, way, settings, styles, planning }
 }
 
 fn statement(maker: &mut Maker<'_>) -> Statement {

@@ -32,11 +32,7 @@ pub fn shrunk(mut case: Case, ground: &mut Ground) -> Result<String> {
     let plan = case.explain(&mut ground.client)?;
     let mut out = format!("WAREHOUSE_SEED={}\n{}{};\n", case.seed, case.planning, case.settings);
     for (at, statements) in case.statements().iter().enumerate() {
-        out.push_str(&format!(
-            "SET TimeZone = '{}';\n{};\n",
-            case.zones[at],
-            statements.join(";\n")
-        ));
+        out.push_str(&format!("{};\n{};\n", case.styles[at], statements.join(";\n")));
         if let (Some(found), Some(expected)) = (found.get(at), expected.get(at)) {
             out.push_str(&format!(
                 "-- found:    {}\n-- expected: {}\n",

@@ -34,8 +34,8 @@ pub struct Case {
     pub way: Way,
     /// Settings that change answers.
     pub settings: String,
-    /// Time zones of the executions.
-    pub zones: Vec<&'static str>,
+    /// Time zones and styles of the executions.
+    pub styles: Vec<String>,
     /// Settings that must not change answers.
     pub planning: String,
 }
@@ -72,15 +72,23 @@ pub fn planning(random: &mut Random) -> String {
     sql
 }
 
-/// So many time zones.
-pub fn zones(random: &mut Random, executions: usize) -> Vec<&'static str> {
-    let mut zone = random.pick(pools::TIME_ZONES);
+/// Settings of so many executions: one of them changes now and then.
+pub fn styles(random: &mut Random, executions: usize) -> Vec<String> {
+    let of = |random: &mut Random, pool: &[&'static str]| quote(random.pick(pool));
+    let mut zone = of(random, pools::TIME_ZONES);
+    let mut dates = of(random, pools::DATE_STYLES);
+    let mut intervals = of(random, pools::INTERVAL_STYLES);
     (0..executions)
         .map(|_| {
-            if random.percent(40) {
-                zone = random.pick(pools::TIME_ZONES);
+            match random.below(6) {
+                0 | 1 => zone = of(random, pools::TIME_ZONES),
+                2 => dates = of(random, pools::DATE_STYLES),
+                3 => intervals = of(random, pools::INTERVAL_STYLES),
+                _ => {}
             }
-            zone
+            format!(
+                "SET TimeZone = {zone}; SET DateStyle = {dates}; SET IntervalStyle = {intervals}"
+            )
         })
         .collect()
 }
@@ -111,6 +119,7 @@ impl Case {
                 "DECLARE other CURSOR FOR SELECT site, id FROM far_main.t ORDER BY site, id"
                     .to_owned(),
                 "FETCH 2 FROM other".to_owned(),
+                self.styles[1].replace("SET ", "SET LOCAL "),
                 sql,
                 "FETCH ALL FROM other".to_owned(),
                 "SELECT count(*) FROM far_act.e".to_owned(),
@@ -156,7 +165,7 @@ impl Case {
         set(client, &self.settings)?;
         let mut expected = Vec::new();
         for at in 0..self.executions() {
-            set(client, &format!("SET TimeZone = {}", quote(self.zones[at])))?;
+            set(client, &self.styles[at])?;
             let statements = match self.way {
                 Way::Beside | Way::Undone => self.statements().remove(0),
                 _ => vec![self.statement.literal_sql(at)],
@@ -168,7 +177,7 @@ impl Case {
         set(client, &self.planning)?;
         let mut found = Vec::new();
         for (at, statements) in self.statements().iter().enumerate() {
-            set(client, &format!("SET TimeZone = {}", quote(self.zones[at])))?;
+            set(client, &self.styles[at])?;
             found.push(outcome(client, statements)?);
         }
         // What could not be prepared cannot be executed.
@@ -190,7 +199,7 @@ impl Case {
 
     /// EXPLAIN under the settings of the case.
     pub fn explain(&self, client: &mut Client) -> Result<String> {
-        set(client, &format!("{}; {}", self.settings, self.planning))?;
+        set(client, &format!("{}; {}; {}", self.settings, self.planning, self.styles[0]))?;
         let sql = format!("EXPLAIN (VERBOSE, COSTS OFF) {}", self.statement.literal_sql(0));
         let plan = match outcome(client, &[sql])? {
             Outcome::Rows(rows) => {
