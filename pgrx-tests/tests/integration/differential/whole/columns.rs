@@ -40,6 +40,13 @@ pub const NEAR: [&str; 7] = [
 
 const SMALL_TEXTS: &[&str] = &["", "a", "A", "b", "é", "ab ", "Zoë", "_x%", "ä", "it's \\", "NULL"];
 
+/// Longer than what a one-byte header can say.
+const LONG_TEXTS: &[&str] = &[
+    "0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 \
+     0123456789 0123456789 0123456789 0123456789 0123456789 0123456789",
+    "éééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé",
+];
+
 const MOODS: &[&str] = &["sad", "ok", "happy", "it's", "very \"happy\""];
 
 /// Columns of `t` but for `id`, `k` and `near`.
@@ -144,11 +151,11 @@ pub const FACTS: [Column; 23] = [
         &["1 year 2 mons -3 days 04:05:06", "10000 years"],
     ),
     column("m", "mood", "mood", MOODS, &[]),
-    column("s", "text", "text", SMALL_TEXTS, &[]),
+    column("s", "text", "text", SMALL_TEXTS, LONG_TEXTS),
     column("c", "text COLLATE \"C\"", "text", SMALL_TEXTS, &[]),
     column("vc", "varchar(8)", "varchar", &["", "x", "X y", "ß", "10"], &[]),
     column(
-        "u",
+        "uu",
         "uuid",
         "uuid",
         &[

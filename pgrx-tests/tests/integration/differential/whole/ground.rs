@@ -5,14 +5,15 @@
 //! `main` (`t` and `u` of the sites a and b on one server, c on another), `act` (`e`, on two more
 //! servers), `one` and `deed` (the tables of site a alone, of the same two servers as there).
 
-use anyhow::{Context, Result};
-use postgres::Client;
-
 use super::super::kinds::{MOOD, OWN_TYPES};
 use super::super::random::Random;
 use super::super::session::USUAL;
 use super::super::strings::quote;
 use super::columns::{Column, EVENTS, FACTS, NEAR, PEOPLE, some_values};
+use anyhow::{Context, Result};
+use postgres::Client;
+use warehouse_tests::cluster::unique_name;
+
 use crate::ask::{declare, rows, run};
 use crate::support::Pair;
 
@@ -21,8 +22,14 @@ const SITES: [(&str, &str, &str); 3] = [("a", "m1", "w1"), ("b", "m1", "w2"), ("
 
 const SERVERS: [&str; 4] = ["m1", "m2", "w1", "w2"];
 
+/// Those that may collate otherwise than the warehouse.
+const COLLATED: [&str; 2] = ["m1", "w2"];
+
 /// Rows with which statistics are made: what the planner believes of the tables.
 const BELIEVED: u32 = 3000;
+
+/// Events of a site in a filling with many.
+const MANY: usize = 700;
 
 /// The databases and a session at the warehouse.
 pub struct Ground {
@@ -32,13 +39,18 @@ pub struct Ground {
 }
 
 impl Ground {
-    pub fn new(test: &str) -> Result<Ground> {
+    /// With `collation` the databases of some servers are created with it.
+    pub fn new(test: &str, collation: Option<&str>) -> Result<Ground> {
         let pair = Pair::new(test)?;
         let mut client = pair.warehouse()?;
         run(&mut client, &format!("{USUAL}; SET client_min_messages = warning"))?;
         let mut sources = Vec::new();
         for server in SERVERS {
-            let database = pair.source_cluster.create_database(test)?;
+            let database = unique_name(test);
+            let collation = collation.filter(|_| COLLATED.contains(&server));
+            let how = collation.map(|how| format!("TEMPLATE template0 {how}")).unwrap_or_default();
+            pair.source_cluster
+                .execute("postgres", &format!("CREATE DATABASE {database} {how}"))?;
             let mut source = pair.source_cluster.connect(&database)?;
             run(&mut source, USUAL)?;
             for (site, main, events) in SITES {
@@ -93,6 +105,8 @@ impl Ground {
         let mut near =
             TABLES.map(|(schema, table)| format!("TRUNCATE near_{schema}.{table}; ")).concat();
         let keys = random.between(2, 12);
+        // More than a cursor sends at a time.
+        let many = random.percent(6).then_some(MANY);
         let [facts, people, events] = [&FACTS[..], &PEOPLE, &EVENTS]
             .map(|columns| columns.iter().map(|c| (c, some_values(c, random))).collect::<Vec<_>>());
         let now = second(&mut self.client)?;
@@ -126,7 +140,11 @@ impl Ground {
             let t = Table::new("t", ["main", "one"], &facts, skipped);
             table(main, t, counts[0]);
             table(main, Table::new("u", ["main", "one"], &people, &[]), counts[1].min(keys + 1));
-            table(of_events, Table::new("e", ["act", "deed"], &events, &[]), counts[2]);
+            table(
+                of_events,
+                Table::new("e", ["act", "deed"], &events, &[]),
+                many.unwrap_or(counts[2]),
+            );
         }
         for (place, (_, source)) in self.sources.iter_mut().enumerate() {
             run(source, &at[place])?;
@@ -196,7 +214,7 @@ impl<'a> Table<'a> {
                 });
             }
             "u" => {}
-            _ => values.push(key(random, 31)),
+            _ => values.push(key(random, id.max(31))),
         }
         for (_, pool) in &self.columns {
             values.push(match random.percent(15) {
