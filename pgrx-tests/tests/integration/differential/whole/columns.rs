@@ -214,6 +214,13 @@ pub const EVENTS: [Column; 5] = [
     column("score", "float8", "float8", &["0.25", "-1", "12.5"], &["NaN"]),
 ];
 
+/// Columns of `w` but for `id` and `t_id`: a table that one site does not have.
+pub const WARNINGS: [Column; 3] = [
+    column("level", "int2", "int2", &["1", "2", "3"], &[]),
+    column("message", "text", "text", SMALL_TEXTS, &[]),
+    column("cost", "numeric", "numeric", &["0", "1.5", "20"], &["NaN"]),
+];
+
 /// The values a column has in one filling: a few, seldom the special ones.
 pub fn some_values(column: &Column, random: &mut Random) -> Vec<&'static str> {
     let mut values: Vec<&str> = Vec::new();

@@ -5,15 +5,16 @@
 //! `main` (`t` and `u` of the sites a and b on one server, c on another), `act` (`e`, on two more
 //! servers), `one` and `deed` (the tables of site a alone, of the same two servers as there).
 
-use super::super::kinds::{MOOD, OWN_TYPES};
+use super::super::kinds::OWN_TYPES;
 use super::super::random::Random;
 use super::super::session::USUAL;
 use super::super::strings::quote;
-use super::columns::{Column, EVENTS, FACTS, NEAR, PEOPLE, some_values};
+use super::columns::{Column, EVENTS, FACTS, NEAR, PEOPLE, WARNINGS, some_values};
 use anyhow::{Context, Result};
 use postgres::Client;
 use warehouse_tests::cluster::unique_name;
 
+use super::sources::{WITHOUT, events_schema, main_schema};
 use crate::ask::{declare, rows, run};
 use crate::support::Pair;
 
@@ -24,9 +25,6 @@ const SERVERS: [&str; 4] = ["m1", "m2", "w1", "w2"];
 
 /// Those that may collate otherwise than the warehouse.
 const COLLATED: [&str; 2] = ["m1", "w2"];
-
-/// Rows with which statistics are made: what the planner believes of the tables.
-const BELIEVED: u32 = 3000;
 
 /// Events of a site in a filling with many.
 const MANY: usize = 700;
@@ -90,6 +88,16 @@ impl Ground {
                 ),
             )?;
         }
+        for side in ["far", "near"] {
+            run(
+                &mut client,
+                &format!(
+                    "CREATE VIEW {side}_main.seen AS SELECT * FROM {side}_main.t WHERE id <> 2; \
+                     CREATE VIEW {side}_main.guarded WITH (security_barrier) AS \
+                       SELECT * FROM {side}_main.t WHERE g IS DISTINCT FROM 3 AND id < 20"
+                ),
+            )?;
+        }
         run(
             &mut client,
             "CREATE TABLE public.l (id int PRIMARY KEY, site text, k int, w int, note text)",
@@ -107,11 +115,11 @@ impl Ground {
         let keys = random.between(2, 12);
         // More than a cursor sends at a time.
         let many = random.percent(6).then_some(MANY);
-        let [facts, people, events] = [&FACTS[..], &PEOPLE, &EVENTS]
+        let [facts, people, events, warnings] = [&FACTS[..], &PEOPLE, &EVENTS, &WARNINGS]
             .map(|columns| columns.iter().map(|c| (c, some_values(c, random))).collect::<Vec<_>>());
         let now = second(&mut self.client)?;
         for (site, main, of_events) in SITES {
-            let counts = [0; 3].map(|_: usize| random.pick(&rows));
+            let counts = [0; 4].map(|_: usize| random.pick(&rows));
             let mut table = |server: &str, table: Table<'_>, count: usize| {
                 let place = SERVERS.iter().position(|s| *s == server).unwrap_or_default();
                 let rows: Vec<String> =
@@ -129,7 +137,7 @@ impl Ground {
                 near.push_str(&format!(
                     "INSERT INTO near_{merged}.{name} (site, {columns}) VALUES {with_site}; "
                 ));
-                if site == "a" {
+                if site == "a" && !table.schemas[1].is_empty() {
                     let alone = table.schemas[1];
                     near.push_str(&format!(
                         "INSERT INTO near_{alone}.{name} ({columns}) VALUES {values}; "
@@ -140,6 +148,9 @@ impl Ground {
             let t = Table::new("t", ["main", "one"], &facts, skipped);
             table(main, t, counts[0]);
             table(main, Table::new("u", ["main", "one"], &people, &[]), counts[1].min(keys + 1));
+            if site != WITHOUT {
+                table(main, Table::new("w", ["main", ""], &warnings, &[]), counts[3]);
+            }
             table(
                 of_events,
                 Table::new("e", ["act", "deed"], &events, &[]),
@@ -166,8 +177,15 @@ impl Ground {
 }
 
 /// The tables by the schemas they are in.
-const TABLES: [(&str, &str); 6] =
-    [("main", "t"), ("main", "u"), ("act", "e"), ("one", "t"), ("one", "u"), ("deed", "e")];
+const TABLES: [(&str, &str); 7] = [
+    ("main", "t"),
+    ("main", "u"),
+    ("main", "w"),
+    ("act", "e"),
+    ("one", "t"),
+    ("one", "u"),
+    ("deed", "e"),
+];
 
 /// A table of one site: its name, the schemas it is seen in (merged, alone), its columns with the
 /// values of this filling.
@@ -242,98 +260,12 @@ fn part(server: &str, site: &str) -> String {
     format!(r#"{{"server": "{server}", "schema": "{site}", "site": "{site}"}}"#)
 }
 
-fn declared(columns: &[Column], skipped: &[&str], site: &str) -> String {
-    let columns: Vec<String> = columns
-        .iter()
-        .filter(|column| !skipped.contains(&column.name))
-        .map(|column| {
-            let of = column.declared;
-            format!(
-                ", {} {}",
-                column.name,
-                if of == "mood" { format!("{site}.mood") } else { of.to_owned() }
-            )
-        })
-        .collect();
-    columns.concat()
-}
-
-/// Rows for statistics: every value of every column now and then, NULL too. `first` columns come before.
-fn believed(site: &str, table: &str, first: &str, columns: &[Column], skipped: &[&str]) -> String {
-    let wanted = || columns.iter().filter(|column| !skipped.contains(&column.name));
-    let names: Vec<&str> = wanted().map(|column| column.name).collect();
-    let values: Vec<String> = wanted()
-        .enumerate()
-        .map(|(at, column)| {
-            let all: Vec<String> = column.values.iter().map(|value| quote(value)).collect();
-            // One more than there are values: NULL.
-            format!(
-                "((ARRAY[{}]::text[])[1 + x * {} % {}])::{}",
-                all.join(", "),
-                at * 2 + 1,
-                all.len() + 1,
-                declared_type(column, site)
-            )
-        })
-        .collect();
-    let rows = if table == "u" { 50 } else { BELIEVED };
-    let (first_names, first_values) = first.split_once('=').unwrap_or_default();
-    format!(
-        "INSERT INTO {table} (id, {first_names}{}) SELECT x, {first_values}{} \
-         FROM generate_series(1, {rows}) x; ",
-        names.join(", "),
-        values.join(", ")
-    )
-}
-
-fn declared_type(column: &Column, site: &str) -> String {
-    match column.declared.split(" COLLATE").next() {
-        Some("mood") | None => format!("{site}.mood"),
-        Some(of) => of.to_owned(),
-    }
-}
-
-/// Site c has no `extra`, other types of `k` and `mix`, and the labels of its enum in another order.
-fn main_schema(site: &str) -> String {
-    let (k, mix, skipped): (_, _, &[&str]) = match site {
-        "a" => ("int4", "int4", &[]),
-        "b" => ("int4", "int8", &[]),
-        _ => ("int8", "numeric", &["extra"]),
-    };
-    let mood = match site {
-        "c" => "CREATE TYPE mood AS ENUM ('very \"happy\"', 'happy', 'it''s', 'ok', 'sad')",
-        _ => MOOD,
-    };
-    let (facts, people) = (declared(&FACTS, skipped, site), declared(&PEOPLE, &[], site));
-    let near = "timestamptz '2020-01-01 00:00+00' + x * interval '5 hours'";
-    let first = format!("k, mix, near, =x % 50, x % 4, {near}, ");
-    format!(
-        "CREATE SCHEMA {site}; SET search_path = {site}; {mood}; \
-         CREATE TABLE t (id int PRIMARY KEY, k {k}, mix {mix}, near timestamptz{facts}); \
-         CREATE TABLE u (id int PRIMARY KEY{people}); CREATE INDEX ON t (k); CREATE INDEX ON t (tz); \
-         {}{}ANALYZE t, u",
-        believed(site, "t", &first, &FACTS, skipped),
-        believed(site, "u", "", &PEOPLE, &[])
-    )
-}
-
-fn events_schema(site: &str) -> String {
-    let events = declared(&EVENTS, &[], site);
-    let first = format!("t_id, =x % {BELIEVED}, ");
-    format!(
-        "CREATE SCHEMA {site}; SET search_path = {site}; \
-         CREATE TABLE e (id int PRIMARY KEY, t_id int{events}); CREATE INDEX ON e (t_id); \
-         {}ANALYZE e",
-        believed(site, "e", &first, &EVENTS, &[])
-    )
-}
-
 /// For making a failure small: rows are taken out on both sides, one at a time.
 impl Ground {
     /// Table, site and id of all rows.
     pub fn rows(&mut self) -> Result<Vec<(&'static str, String, i32)>> {
         let mut out = Vec::new();
-        for (schema, table) in [("main", "t"), ("main", "u"), ("act", "e")] {
+        for (schema, table) in [("main", "t"), ("main", "u"), ("main", "w"), ("act", "e")] {
             let sql = format!("SELECT site, id FROM near_{schema}.{table} ORDER BY 1, 2");
             for row in self.client.query(&sql, &[])? {
                 out.push((table, row.get(0), row.get(1)));
@@ -354,7 +286,7 @@ impl Ground {
             _ => (of.1, format!("near_main.{table}"), format!("near_one.{table}")),
         };
         let mut beside = vec![(merged, format!("site = '{site}'"))];
-        if site == "a" {
+        if site == "a" && table != "w" {
             beside.push((alone, "true".to_owned()));
         }
         let place = SERVERS.iter().position(|name| *name == server).unwrap_or_default();

@@ -131,6 +131,12 @@ pub fn twice(maker: &mut Maker<'_>) -> Statement {
             _ => format!("string_agg({by}, ',' ORDER BY {by} COLLATE \"C\")"),
         });
     }
+    if maker.percent(15) {
+        // Read twice.
+        statement.with = format!("WITH q AS MATERIALIZED ({}) ", below.sql());
+        statement.from = "q JOIN q p ON q.x0 IS NOT DISTINCT FROM p.x0".to_owned();
+        return statement;
+    }
     if maker.percent(40) {
         statement.with = format!(
             "WITH q AS {}({}) ",
@@ -187,6 +193,17 @@ pub fn beside(maker: &mut Maker<'_>) -> Statement {
     let outer = Scope::one(super::scope::Of::U, merged, "t");
     let kind = maker.pick(&["JOIN", "LEFT JOIN", "LEFT JOIN LATERAL"]);
     let from = match kind {
+        "LEFT JOIN LATERAL" if maker.percent(50) => {
+            // The first few of each.
+            let also = if merged { " AND x.site = t.site" } else { "" };
+            let (value, by) = (maker.value(&scope.columns).sql, maker.value(&scope.columns).sql);
+            let (total, first) = (scope.unique.join(", "), maker.bound("int8", "2".to_owned()));
+            format!(
+                "{} LEFT JOIN LATERAL (SELECT {value} AS a, x.id AS n FROM {} WHERE {key} = t.id{also} \
+                 ORDER BY {by} DESC NULLS LAST, {total} LIMIT {first}) q ON true",
+                outer.from, scope.from
+            )
+        }
         "LEFT JOIN LATERAL" => {
             let also = if merged { " AND x.site = t.site" } else { "" };
             format!(
@@ -204,14 +221,36 @@ pub fn beside(maker: &mut Maker<'_>) -> Statement {
             )
         }
     };
+    let several_each = from.contains("x.id AS n");
     let mut statement = Statement::from(from);
     statement.targets = outer.unique.clone();
     statement.targets.extend(["q.a".to_owned(), "q.n".to_owned()]);
     statement.conditions = conditions(maker, &outer);
-    if maker.percent(50) {
+    if !several_each && maker.percent(50) {
         statement.order = outer.unique;
         statement.rows = Rows::List;
         statement.limit = limit(maker);
     }
+    statement
+}
+
+/// From person to parent, a few steps.
+pub fn walk(maker: &mut Maker<'_>) -> Statement {
+    let merged = maker.percent(70);
+    let people = super::scope::Of::U.name(merged);
+    let start = Scope::one(super::scope::Of::U, merged, "t");
+    let first = maker.condition(&start.columns, 1);
+    let (start, site, on) = match merged {
+        true => ("site::text", "x.site::text", "x.site = w.site AND "),
+        false => ("'a'::text", "'a'::text", ""),
+    };
+    let union = maker.pick(&["UNION ALL", "UNION"]);
+    let mut statement = Statement::from("w".to_owned());
+    statement.with = format!(
+        "WITH RECURSIVE w (site, id, parent, depth) AS (SELECT {start}, id, parent, 1 FROM {people} t \
+         WHERE {first} {union} SELECT {site}, x.id, x.parent, w.depth + 1 FROM w JOIN {people} x \
+         ON {on}x.id = w.parent WHERE w.depth < 5) "
+    );
+    statement.targets = ["site", "id", "depth"].map(str::to_owned).to_vec();
     statement
 }

@@ -1,7 +1,7 @@
 //! Whole statements: the same rows over foreign tables, planned however the planner likes, as over the
 //! same rows in ordinary tables.
 //!
-//! [`ground`] has the sites, [`columns`] what their tables hold, [`scope`] what a statement reads,
+//! [`ground`] has the sites and their rows, [`sources`] their tables, [`columns`] what their tables hold, [`scope`] what a statement reads,
 //! [`maker`] and [`aggregates`] make expressions, [`plain`] and [`grouped`] statements, [`changed`] changes, [`run`] runs them
 //! and [`report`] makes a failure small. `WAREHOUSE_CASES` and `WAREHOUSE_SEED` are those of the parent.
 //!
@@ -17,6 +17,7 @@ mod plain;
 mod report;
 mod run;
 mod scope;
+mod sources;
 mod statement;
 
 use std::collections::BTreeMap;
@@ -37,7 +38,7 @@ use statement::{Param, Statement};
 const STATEMENTS_PER_FILLING: usize = 25;
 
 /// Statements in all, unless told otherwise.
-const CASES: usize = 500;
+const CASES: usize = 1000;
 
 /// Failures that are made small and told before the test gives up.
 const TOLD: usize = 4;
@@ -197,6 +198,7 @@ fn statement(maker: &mut Maker<'_>) -> Statement {
         6 => plain::windows(maker),
         7..=15 => grouped::grouped(maker),
         16 => grouped::twice(maker),
+        17 if maker.percent(40) => grouped::walk(maker),
         17 => grouped::several(maker),
         _ => grouped::beside(maker),
     }

@@ -74,13 +74,17 @@ pub fn limit(maker: &mut Maker<'_>) -> Option<String> {
 pub fn rows(maker: &mut Maker<'_>) -> Statement {
     let scope = Scope::random(maker);
     let mut statement = Statement::from(scope.from.clone());
-    let joined = |alias: &&str| *alias == "t" || scope.from.contains(&format!(" {alias} ON"));
+    // A row of no table's type cannot be stored.
+    let joined = |alias: &&str| match *alias {
+        "t" => !scope.from.starts_with('('),
+        _ => scope.from.contains(&format!(" {alias} ON")),
+    };
     let aliases: Vec<&str> = ["t", "u", "v"].into_iter().filter(joined).collect();
     for _ in 0..maker.between(1, 4) {
         let value = match maker.below(25) {
             0..=2 => scope.value_of_another(maker),
             // Whole rows, also of the side that may have none.
-            3 => {
+            3 if !aliases.is_empty() => {
                 let row =
                     ["{}", "{} IS NULL", "to_jsonb({})", "({}).id", "coalesce({}::text, 'none')"];
                 Some(maker.pick(&row).replace("{}", maker.pick(&aliases)))

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::super::expression::Column as InReach;
 use super::super::kinds::find;
-use super::columns::{Column, EVENTS, FACTS, PEOPLE};
+use super::columns::{Column, EVENTS, FACTS, PEOPLE, WARNINGS};
 use super::maker::Maker;
 
 /// FROM, and what can be said about its rows.
@@ -27,6 +27,8 @@ pub enum Of {
     U,
     E,
     L,
+    /// Which only some of the sites have.
+    W,
 }
 
 impl Of {
@@ -44,6 +46,10 @@ impl Of {
             (Of::L, Of::E) => Some(("k", "t_id")),
             (Of::E, Of::L) => Some(("t_id", "k")),
             (Of::U, Of::L) => Some(("id", "k")),
+            (Of::W, Of::T) => Some(("t_id", "id")),
+            (Of::W, Of::U) => Some(("t_id", "id")),
+            (Of::T | Of::U, Of::W) => Some(("id", "t_id")),
+            (Of::W, _) | (_, Of::W) => Some(("id", "id")),
             (Of::L, Of::L) => None,
         }
     }
@@ -58,6 +64,7 @@ impl Of {
             (Of::U, false) => "far_one.u",
             (Of::E, false) => "far_deed.e",
             (Of::L, _) => "public.l",
+            (Of::W, _) => "far_main.w",
         }
     }
 
@@ -67,6 +74,7 @@ impl Of {
             Of::U => &PEOPLE,
             Of::E => &EVENTS,
             Of::L => &[],
+            Of::W => &WARNINGS,
         }
     }
 }
@@ -74,7 +82,7 @@ impl Of {
 impl Scope {
     /// One table under an alias.
     pub fn one(of: Of, merged: bool, alias: &str) -> Scope {
-        let has_site = merged || of == Of::L;
+        let has_site = merged || matches!(of, Of::L | Of::W);
         let reach = |name: &str, kind: &str, values: &[&str]| InReach {
             sql: format!("{alias}.{name}"),
             kind: find(kind),
@@ -87,7 +95,7 @@ impl Scope {
                 columns.push(reach("k", if merged { "int8" } else { "int4" }, &few));
                 columns.push(reach("mix", if merged { "numeric" } else { "int4" }, &few));
             }
-            Of::E => columns.push(reach("t_id", "int4", &few)),
+            Of::E | Of::W => columns.push(reach("t_id", "int4", &few)),
             Of::L => {
                 columns.push(reach("k", "int4", &few));
                 columns.push(reach("w", "int4", &few));
@@ -113,17 +121,51 @@ impl Scope {
         }
     }
 
+    /// Two tables put together by UNION ALL, or a view of one.
+    fn put_together(maker: &mut Maker<'_>) -> Scope {
+        if maker.percent(35) {
+            let mut scope = Scope::one(Of::T, true, "t");
+            let view = maker.pick(&["far_main.seen", "far_main.guarded"]);
+            scope.from = format!("{view} t");
+            return scope;
+        }
+        let merged = maker.percent(70);
+        let site = if merged { "site" } else { "'a'" };
+        let (t, e) = (Of::T.name(merged), Of::E.name(merged));
+        let more = maker.pick(&["", " WHERE id > 2", " WHERE x.f8 < 3", " WHERE n IS NOT NULL"]);
+        let from = format!(
+            "(SELECT 1 AS arm, {site} AS site, id, k::int8 AS k, n, f8, s, tz FROM {t} x{more} \
+             UNION ALL SELECT 2, {site}, id, t_id::int8, amount, score, lower(what), at FROM {e}) t"
+        );
+        let all = Scope::one(Of::T, true, "t");
+        let wanted = ["t.site", "t.id", "t.k", "t.n", "t.f8", "t.s", "t.tz"];
+        let mut columns = all.columns;
+        columns.retain(|column| wanted.contains(&column.sql.as_str()));
+        let arm = InReach {
+            sql: "t.arm".to_owned(),
+            kind: find("int4"),
+            values: Rc::new(vec!["1".to_owned(), "2".to_owned()]),
+        };
+        columns.push(arm);
+        let unique = ["t.arm", "t.site", "t.id"].map(str::to_owned).to_vec();
+        Scope { from, columns, unique, sites: vec!["t.site".to_owned()], near: Vec::new() }
+    }
+
     /// Any of them, or a join of two or three.
     pub fn random(maker: &mut Maker<'_>) -> Scope {
         let merged = maker.percent(65);
-        let first = maker.pick(&[Of::T, Of::T, Of::T, Of::U, Of::E]);
+        let first = maker.pick(&[Of::T, Of::T, Of::T, Of::T, Of::U, Of::E, Of::W]);
         let mut scope = Scope::one(first, merged, "t");
         let mut last = (first, merged);
+        if maker.percent(12) {
+            scope = Scope::put_together(maker);
+            last = (Of::T, true);
+        }
         let joins = maker.pick(&[0, 0, 0, 0, 0, 1, 1, 1, 2]);
         for alias in ["u", "v"].iter().take(joins) {
             let other = match last.0 {
                 Of::L => maker.pick(&[Of::T, Of::U, Of::E]),
-                _ => maker.pick(&[Of::T, Of::U, Of::U, Of::E, Of::L]),
+                _ => maker.pick(&[Of::T, Of::U, Of::U, Of::E, Of::L, Of::W]),
             };
             let merged = if maker.percent(85) { merged } else { !merged };
             scope = scope.joined(maker, last, (other, merged), alias);
@@ -162,7 +204,8 @@ impl Scope {
     ) -> String {
         let (one, two) = left.leads_to(right).unwrap_or(("id", "id"));
         let by_key = format!("{left_alias}.{one} = {right_alias}.{two}");
-        let both_sites = (left_merged || left == Of::L) && (right_merged || right == Of::L);
+        let has_site = |of: Of, merged: bool| merged || matches!(of, Of::L | Of::W);
+        let both_sites = has_site(left, left_merged) && has_site(right, right_merged);
         if both_sites && maker.percent(75) {
             let by_site = format!("{left_alias}.site = {right_alias}.site");
             return match maker.below(3) {
@@ -211,7 +254,7 @@ impl Scope {
     /// A condition that asks another table about rows of this one.
     pub fn asks_another(&self, maker: &mut Maker<'_>) -> Option<String> {
         let (one, two, of) = self.way_to_another(maker)?;
-        let merged = maker.percent(70);
+        let merged = of == Of::W || maker.percent(70);
         let inner = Scope::one(of, merged, "y");
         let mut on = vec![format!("y.{two} = {one}")];
         if let (Some(site), true) = (self.site_beside(&one), merged && maker.percent(75)) {
@@ -240,7 +283,7 @@ impl Scope {
     /// A value that another table has for rows of this one.
     pub fn value_of_another(&self, maker: &mut Maker<'_>) -> Option<String> {
         let (one, two, of) = self.way_to_another(maker)?;
-        let merged = maker.percent(70);
+        let merged = of == Of::W || maker.percent(70);
         let inner = Scope::one(of, merged, "y");
         let mut on = format!("y.{two} = {one}");
         if let (Some(site), true) = (self.site_beside(&one), merged && maker.percent(75)) {
@@ -266,7 +309,7 @@ impl Scope {
                 let (_, name) = column.sql.split_once('.')?;
                 let (to, of) = match name {
                     "k" | "parent" => ("id", Of::U),
-                    "id" => ("t_id", Of::E),
+                    "id" => ("t_id", maker.pick(&[Of::E, Of::E, Of::W])),
                     "t_id" => ("id", Of::T),
                     _ => return None,
                 };
