@@ -133,7 +133,12 @@ fn compare(name: &str, percent: u64, collation: Option<&str>) -> Result<Tally> {
 }
 
 fn tested_something(tally: &Tally) -> Result<()> {
-    ensure!(tally.with_rows * 100 >= tally.statements * 50, "too few find rows: {tally:?}");
+    // Of a few fillings, most may be empty.
+    let many = tally.statements > 20 * STATEMENTS_PER_FILLING;
+    ensure!(
+        !many || tally.with_rows * 100 >= tally.statements * 50,
+        "too few find rows: {tally:?}"
+    );
     let errors: usize = tally.errors.values().sum();
     ensure!(errors * 100 <= tally.statements * 5, "too many errors: {tally:?}");
     Ok(())
