@@ -180,6 +180,7 @@ fn case(seed: u64, rules: &[Rule], random: &mut Random) -> Case {
         8 => Way::Prepared("force_custom_plan", 3),
         9 => Way::Cursor,
         10 if random.percent(30) => Way::Undone,
+        11 if random.percent(50) => Way::Loop,
         10 => Way::Stored,
         _ => Way::Beside,
     };

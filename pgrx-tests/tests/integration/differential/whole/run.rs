@@ -20,6 +20,8 @@ pub enum Way {
     Cursor,
     /// CREATE TABLE AS.
     Stored,
+    /// In a loop of PL/pgSQL that asks something else for each row, and fails and goes on now and then.
+    Loop,
     /// In a transaction that is rolled back.
     Undone,
     /// In the middle of reading something else in the same transaction.
@@ -39,6 +41,10 @@ pub struct Case {
     /// Settings that must not change answers.
     pub planning: String,
 }
+
+/// Leaves nothing of a run.
+const CLEAN: &str = "ROLLBACK; DEALLOCATE ALL; DROP TABLE IF EXISTS q; \
+    DROP FUNCTION IF EXISTS pg_temp.looped()";
 
 /// The settings of [`planning`], as they are without it.
 const USUAL_PLANNING: &str = "RESET enable_hashjoin; RESET enable_mergejoin; RESET enable_nestloop; \
@@ -107,6 +113,20 @@ impl Case {
         let sql = self.statement.literal_sql(0);
         match self.way {
             Way::Plain => vec![vec![sql]],
+            Way::Loop => vec![vec![
+                format!(
+                    "CREATE FUNCTION pg_temp.looped() RETURNS SETOF text LANGUAGE plpgsql AS $looped$ \
+                     DECLARE this_row record; this_count bigint; BEGIN \
+                       FOR this_row IN {sql} LOOP \
+                         BEGIN \
+                           SELECT count(*) INTO this_count FROM far_act.e WHERE id = 1; \
+                           IF this_count % 2 = 1 THEN PERFORM 1 / (this_count - this_count); END IF; \
+                         EXCEPTION WHEN division_by_zero THEN this_count := -1; END; \
+                         RETURN NEXT this_row::text || this_count; \
+                       END LOOP; END $looped$"
+                ),
+                "SELECT * FROM pg_temp.looped()".to_owned(),
+            ]],
             Way::Undone => vec![vec!["BEGIN".to_owned(), sql, "ROLLBACK".to_owned()]],
             Way::Cursor => vec![vec![
                 "BEGIN".to_owned(),
@@ -167,13 +187,13 @@ impl Case {
         for at in 0..self.executions() {
             set(client, &self.styles[at])?;
             let statements = match self.way {
-                Way::Beside | Way::Undone => self.statements().remove(0),
+                Way::Beside | Way::Undone | Way::Loop => self.statements().remove(0),
                 _ => vec![self.statement.literal_sql(at)],
             };
             let statements: Vec<String> = statements.iter().map(|sql| near(sql)).collect();
             expected.push(outcome(client, &statements)?);
         }
-        set(client, "ROLLBACK")?;
+        set(client, CLEAN)?;
         set(client, &self.planning)?;
         let mut found = Vec::new();
         for (at, statements) in self.statements().iter().enumerate() {
@@ -185,7 +205,7 @@ impl Case {
             found.truncate(1);
             expected.truncate(1);
         }
-        set(client, "ROLLBACK; DEALLOCATE ALL; DROP TABLE IF EXISTS q")?;
+        set(client, CLEAN)?;
         Ok((found, expected))
     }
 
