@@ -2,7 +2,7 @@
 //!
 //! [`kinds`] and [`pools`] know types and hostile values, [`rules`] what can be made of them,
 //! [`expression`] and [`query`] put queries together, [`session`] runs them, [`report`] makes a failure
-//! small. `WAREHOUSE_CASES` sets how many queries are tried, `WAREHOUSE_SEED` repeats one table with
+//! small. [`whole`] does the same with whole statements over merged tables. `WAREHOUSE_CASES` sets how many queries are tried, `WAREHOUSE_SEED` repeats one table with
 //! its queries: the number a failure is printed with.
 //!
 //! Where the databases collate text differently, the source's own answer is not the right one: what is

@@ -171,19 +171,6 @@ fn in_two_steps(kind: &str) -> &'static [&'static str] {
     }
 }
 
-/// Of a numeric that is NaN or infinite beside others of its group at one site, the sample variance is NULL
-/// instead of NaN in two steps. Left out until that is mended.
-const SPECIALS_VARY: bool = false;
-
-/// The values whose variance is right.
-fn that_vary(kind: &str, sql: &str, aggregate: &str) -> String {
-    let varies = aggregate.starts_with("var") || aggregate.starts_with("std");
-    if SPECIALS_VARY || kind != "numeric" || !varies {
-        return sql.to_owned();
-    }
-    format!("CASE WHEN abs({sql}) < 1e20000 THEN {sql} END")
-}
-
 impl Maker<'_> {
     /// An aggregate over the rows of some columns.
     pub fn aggregate(&mut self, columns: &[Column]) -> String {
@@ -204,7 +191,7 @@ impl Maker<'_> {
         if self.family == Family::TwoSteps {
             let family = in_two_steps(value.kind);
             let aggregate = family[self.below(family.len())];
-            let sql = aggregate.replace("{}", &that_vary(value.kind, &value.sql, aggregate));
+            let sql = aggregate.replace("{}", &value.sql);
             return match (value.kind, sql.starts_with("var") || sql.starts_with("std")) {
                 ("float4" | "float8", true) => rounded(&format!("{sql}{filter}")),
                 _ => format!("{sql}{filter}"),
@@ -232,13 +219,12 @@ impl Maker<'_> {
         let family = self.pick(families);
         let at = self.below(family.len());
         let Aggregate { sql, distinct } = &family[at];
-        let value_sql = that_vary(value.kind, &value.sql, sql);
         let written = match *distinct && self.percent(25) {
-            true => format!("DISTINCT {value_sql}"),
-            false => value_sql.clone(),
+            true => format!("DISTINCT {}", value.sql),
+            false => value.sql.clone(),
         };
         // DISTINCT stands before the first value alone.
-        let sql = sql.replacen("{}", &written, 1).replace("{}", &value_sql);
+        let sql = sql.replacen("{}", &written, 1).replace("{}", &value.sql);
         if sql.contains("FILTER") { sql } else { format!("{sql}{filter}") }
     }
 }

@@ -6,23 +6,6 @@ use super::plain::{conditions, limit, rows};
 use super::scope::Scope;
 use super::statement::{Rows, Statement};
 
-/// `ORDER BY min(x)` without GROUP BY, or with keys that WHERE makes constants, is an internal error of the
-/// planner's (XX000). Off until that is mended.
-const SORTS_ONE_GROUP: bool = false;
-
-/// A cast of a column has the column's name, and the source is asked to sort by the bare name (42702). Off
-/// until that is mended.
-const SORTS_BY_AMBIGUOUS_NAMES: bool = false;
-
-/// Whether a column stands beside a cast or an element of it.
-pub fn ambiguous(targets: &[String]) -> bool {
-    !SORTS_BY_AMBIGUOUS_NAMES
-        && targets.iter().any(|target| {
-            let mut others = targets.iter().filter_map(|other| other.strip_prefix(target.as_str()));
-            others.any(|rest| rest.starts_with("::") || rest.starts_with('['))
-        })
-}
-
 /// Keys of groups: none up to three.
 fn keys(maker: &mut Maker<'_>, scope: &Scope) -> Vec<Value> {
     let mut keys: Vec<Value> = Vec::new();
@@ -91,9 +74,8 @@ pub fn grouped(maker: &mut Maker<'_>) -> Statement {
     if maker.percent(25) {
         statement.having.push(having(maker, &scope));
     }
-    if !ambiguous(&statement.targets) && maker.percent(45) {
-        let many = !keys.is_empty() && statement.conditions.is_empty();
-        if (SORTS_ONE_GROUP || many) && maker.percent(40) {
+    if maker.percent(45) {
+        if maker.percent(40) {
             statement
                 .order
                 .push(maker.pick(&["count(*) DESC", "count(*)", "min(t.id)"]).to_owned());

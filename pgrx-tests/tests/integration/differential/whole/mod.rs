@@ -1,15 +1,18 @@
 //! Whole statements: the same rows over foreign tables, planned however the planner likes, as over the
 //! same rows in ordinary tables.
 //!
-//! [`ground`] has the sites and their rows, [`sources`] their tables, [`columns`] what their tables hold, [`scope`] what a statement reads,
-//! [`maker`] and [`aggregates`] make expressions, [`plain`] and [`grouped`] statements, [`changed`] changes, [`run`] runs them
-//! and [`report`] makes a failure small. `WAREHOUSE_CASES` and `WAREHOUSE_SEED` are those of the parent.
+//! [`ground`] has the sites and their rows, [`sources`] their tables, [`columns`] what the tables hold,
+//! [`scope`] what a statement reads. [`maker`] and [`aggregates`] make expressions, [`plain`] and
+//! [`grouped`] statements, [`changed`] those that change something. [`run`] runs them, [`report`] makes a
+//! failure small, [`found`] keeps what was found. `WAREHOUSE_CASES` and `WAREHOUSE_SEED` are those of the
+//! parent.
 //!
 //! Nothing is compared loosely: what may have more than one right answer is not asked.
 
 mod aggregates;
 mod changed;
 mod columns;
+mod found;
 mod ground;
 mod grouped;
 mod maker;

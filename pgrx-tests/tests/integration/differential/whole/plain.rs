@@ -1,6 +1,5 @@
 //! Rows as they are: conditions, DISTINCT, ORDER BY, LIMIT, values of other tables, window functions.
 
-use super::grouped::ambiguous;
 use super::maker::Maker;
 use super::scope::Scope;
 use super::statement::{Rows, Statement};
@@ -128,7 +127,7 @@ pub fn distinct(maker: &mut Maker<'_>) -> Statement {
     if maker.percent(50) {
         statement.distinct = "DISTINCT ".to_owned();
         statement.targets = keys;
-        if !ambiguous(&statement.targets) && maker.percent(50) {
+        if maker.percent(50) {
             statement.order = statement.targets.clone();
             statement.pinned = statement.targets.len();
             statement.rows = Rows::List;
