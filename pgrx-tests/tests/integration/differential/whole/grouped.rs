@@ -177,9 +177,16 @@ pub fn beside(maker: &mut Maker<'_>) -> Statement {
     let from = match kind {
         "LEFT JOIN LATERAL" if maker.percent(50) => {
             // The first few of each.
-            let also = if merged { " AND x.site = t.site" } else { "" };
+            let mut also = if merged { " AND x.site = t.site" } else { "" }.to_owned();
+            if maker.percent(40) {
+                also.push_str(&format!(" AND {}", outer.condition_of_both(maker, &scope)));
+            }
             let (value, by) = (maker.value(&scope.columns).sql, maker.value(&scope.columns).sql);
-            let (total, first) = (scope.unique.join(", "), maker.bound("int8", "2".to_owned()));
+            let total = scope.unique.join(", ");
+            let first = match maker.percent(40) {
+                true => "t.id % 3".to_owned(),
+                false => maker.bound("int8", "2".to_owned()),
+            };
             format!(
                 "{} LEFT JOIN LATERAL (SELECT {value} AS a, x.id AS n FROM {} WHERE {key} = t.id{also} \
                  ORDER BY {by} DESC NULLS LAST, {total} LIMIT {first}) q ON true",
@@ -187,7 +194,10 @@ pub fn beside(maker: &mut Maker<'_>) -> Statement {
             )
         }
         "LEFT JOIN LATERAL" => {
-            let also = if merged { " AND x.site = t.site" } else { "" };
+            let mut also = if merged { " AND x.site = t.site" } else { "" }.to_owned();
+            if maker.percent(60) {
+                also.push_str(&format!(" AND {}", outer.condition_of_both(maker, &scope)));
+            }
             format!(
                 "{} LEFT JOIN LATERAL (SELECT {aggregate} AS a, count(*) AS n FROM {} \
                  WHERE {key} = t.id{also}) q ON true",

@@ -261,7 +261,7 @@ impl Scope {
             on.push(format!("y.site = {site}"));
         }
         if maker.percent(40) {
-            on.push(maker.condition(&inner.columns, 1));
+            on.push(self.condition_of_both(maker, &inner));
         }
         let of_both = on.join(" AND ");
         let from = &inner.from;
@@ -280,6 +280,15 @@ impl Scope {
         })
     }
 
+    /// A condition over the columns of an inner scope, often with those of this one.
+    pub fn condition_of_both(&self, maker: &mut Maker<'_>, inner: &Scope) -> String {
+        let mut columns = inner.columns.clone();
+        if maker.percent(50) {
+            columns.extend(self.columns.clone());
+        }
+        maker.condition(&columns, 1)
+    }
+
     /// A value that another table has for rows of this one.
     pub fn value_of_another(&self, maker: &mut Maker<'_>) -> Option<String> {
         let (one, two, of) = self.way_to_another(maker)?;
@@ -288,6 +297,9 @@ impl Scope {
         let mut on = format!("y.{two} = {one}");
         if let (Some(site), true) = (self.site_beside(&one), merged && maker.percent(75)) {
             on.push_str(&format!(" AND y.site = {site}"));
+        }
+        if maker.percent(40) {
+            on.push_str(&format!(" AND {}", self.condition_of_both(maker, &inner)));
         }
         let value = match maker.below(3) {
             0 => "count(*)".to_owned(),
