@@ -89,6 +89,30 @@ pub fn grouped(maker: &mut Maker<'_>) -> Statement {
     statement
 }
 
+/// What is an error for some values, each with one SQLSTATE.
+const FAILING: [&str; 7] = [
+    "sum(100 / t.g)",
+    "max(t.i4 + 1)",
+    "sum(t.i8 * 2)",
+    "max(sqrt(t.f8))",
+    "min(t.d + 2147483647)",
+    "avg((t.c || 'x')::int4)",
+    "string_agg(substr(t.s, 1, t.i2), ',' ORDER BY t.s, t.i2)",
+];
+
+/// Groups of one table of which one value is an error, with nothing that could keep it from being computed.
+pub fn failing(maker: &mut Maker<'_>) -> Statement {
+    let scope = Scope::one(super::scope::Of::T, maker.percent(60), "t");
+    let mut statement = Statement::from(scope.from.clone());
+    let keys: Vec<String> = keys(maker, &scope).into_iter().map(|key| key.sql).collect();
+    statement.targets = keys.clone();
+    statement.pinned = keys.len();
+    statement.targets.push(maker.pick(&FAILING).to_owned());
+    statement.targets.push(maker.aggregate(&scope.columns));
+    statement.group = (!keys.is_empty()).then(|| keys.join(", "));
+    statement
+}
+
 /// Aggregates of what is grouped below.
 pub fn twice(maker: &mut Maker<'_>) -> Statement {
     let mut below = match maker.percent(35) {

@@ -206,6 +206,7 @@ fn statement(maker: &mut Maker<'_>) -> Statement {
         5 => plain::distinct(maker),
         6 => plain::windows(maker),
         7..=15 => grouped::grouped(maker),
+        16 if maker.percent(35) => grouped::failing(maker),
         16 => grouped::twice(maker),
         17 if maker.percent(40) => grouped::walk(maker),
         17 => grouped::several(maker),
