@@ -10,6 +10,7 @@ mod cancel;
 mod demo;
 mod differential;
 mod failure;
+mod habits;
 mod harness;
 mod import;
 mod lookup;

@@ -2,8 +2,9 @@
 //!
 //! [`kinds`] and [`pools`] know types and hostile values, [`rules`] what can be made of them,
 //! [`expression`] and [`query`] put queries together, [`session`] runs them, [`report`] makes a failure
-//! small. `WAREHOUSE_CASES` sets how many queries are tried, `WAREHOUSE_SEED` repeats one table with
-//! its queries: the number a failure is printed with.
+//! small. `WAREHOUSE_CASES` sets how many queries are tried, `WAREHOUSE_SEED` repeats one table with its
+//! queries: the number a failure is printed with. [`whole`] does the same with whole statements over
+//! merged tables.
 //!
 //! Where the databases collate text differently, the source's own answer is not the right one: what is
 //! sorted or compared here follows the collation of this database. There a copy of the table in a
@@ -19,6 +20,7 @@ mod rules;
 mod session;
 mod strings;
 mod table;
+mod whole;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
