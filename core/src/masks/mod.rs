@@ -43,6 +43,7 @@ mod shift;
 mod text;
 mod token;
 mod value;
+pub mod wire;
 
 pub use error::{ErrorKind, MaskError};
 pub use family::{EXAMPLES, IntWidth, Misfit, TypeFamily};
