@@ -2,6 +2,7 @@
 
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
+static CLEAR: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_CONNECTIONS_PER_SERVER: GucSetting<i32> = GucSetting::<i32>::new(32);
 static PARTITIONWISE: GucSetting<bool> = GucSetting::<bool>::new(true);
 static LOOKUP_BATCH_SIZE: GucSetting<i32> = GucSetting::<i32>::new(500);
@@ -20,6 +21,20 @@ pub fn define() {
         GucContext::Userset,
         GucFlags::UNIT_S,
     );
+    // SAFETY: the hook neither raises nor panics.
+    unsafe {
+        GucRegistry::define_bool_guc_with_hooks(
+            c"warehouse.clear",
+            c"Shows protected columns as they are, to members of warehouse_clear.",
+            c"Without the membership it changes nothing. What is read in clear is recorded.",
+            &CLEAR,
+            GucContext::Userset,
+            GucFlags::default(),
+            None,
+            Some(assign_clear),
+            None,
+        );
+    }
     GucRegistry::define_bool_guc(
         c"warehouse.partitionwise",
         c"Plans joins and aggregates of merged tables site by site.",
@@ -53,6 +68,15 @@ pub fn define() {
     );
     // SAFETY: called from _PG_init with a static prefix.
     unsafe { pgrx::pg_sys::MarkGUCPrefixReserved(c"warehouse".as_ptr()) };
+}
+
+unsafe extern "C-unwind" fn assign_clear(_: bool, _: *mut std::ffi::c_void) {
+    crate::privacy::right::on_change();
+}
+
+/// `warehouse.clear`.
+pub fn clear() -> bool {
+    CLEAR.get()
 }
 
 /// `warehouse.lookup_batch_size`.

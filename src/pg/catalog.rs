@@ -280,6 +280,14 @@ pub unsafe fn descriptor_width(desc: pg_sys::TupleDesc) -> usize {
     unsafe { (*desc).natts as usize }
 }
 
+/// A role by its name, if there is one.
+pub fn role_by_name(name: &str) -> Option<Oid> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: NUL-terminated name; missing is allowed.
+    let found = unsafe { pg_sys::get_role_oid(name.as_ptr(), true) };
+    (found != Oid::INVALID).then_some(found)
+}
+
 /// The name of a role, `None` for PUBLIC.
 pub fn role_name(role: Oid) -> Option<String> {
     if role == Oid::INVALID {
@@ -315,23 +323,32 @@ pub fn owns_relation(relation: Oid) -> bool {
     unsafe { pg_sys::pg_class_ownercheck(relation, pg_sys::GetUserId()) }
 }
 
-/// Whether a partitioned table has a partition that is a foreign table of this wrapper.
-pub fn has_foreign_partition(table: Oid, wrapper: &str) -> bool {
-    // SAFETY: plain lookups; the query that is being planned holds a lock on the table.
+/// The partitions of a partitioned table on which the caller holds a lock.
+pub fn partitions(table: Oid) -> Vec<Oid> {
+    // SAFETY: the relation is opened without a lock of its own and closed again; the descriptor lives
+    // as long as it is open.
     unsafe {
         let opened = pg_sys::RelationIdGetRelation(table);
         if opened.is_null() {
-            return false;
+            return Vec::new();
         }
         let parts = pg_sys::RelationGetPartitionDesc(opened, true);
-        let found = (0..(*parts).nparts as usize).map(|i| *(*parts).oids.add(i)).any(|child| {
+        let found = (0..(*parts).nparts as usize).map(|i| *(*parts).oids.add(i)).collect();
+        pg_sys::RelationClose(opened);
+        found
+    }
+}
+
+/// Whether a partitioned table has a partition that is a foreign table of this wrapper.
+pub fn has_foreign_partition(table: Oid, wrapper: &str) -> bool {
+    partitions(table).into_iter().any(|child| {
+        // SAFETY: plain lookups; the query that is being planned holds a lock on the table.
+        unsafe {
             pg_sys::get_rel_relkind(child) as u8 == pg_sys::RELKIND_FOREIGN_TABLE && {
                 let server = pg_sys::GetForeignServer(pg_sys::GetForeignServerIdByRelId(child));
                 let found = pg_sys::GetForeignDataWrapper((*server).fdwid);
                 borrowed((*found).fdwname) == wrapper
             }
-        });
-        pg_sys::RelationClose(opened);
-        found
-    }
+        }
+    })
 }

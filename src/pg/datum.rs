@@ -43,6 +43,13 @@ pub fn setting(name: &CStr) -> Option<String> {
     (!value.is_null()).then(|| super::sql::borrowed(value))
 }
 
+/// The day on which the transaction began, UTC, in days since 2000-01-01.
+pub fn today() -> i32 {
+    const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+    // SAFETY: a plain question.
+    (unsafe { pg_sys::GetCurrentTransactionStartTimestamp() }).div_euclid(DAY) as i32
+}
+
 /// DateStyle and IntervalStyle.
 pub fn styles() -> (String, String) {
     let of = |name| setting(name).unwrap_or_default();

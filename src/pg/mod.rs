@@ -19,6 +19,7 @@ pub mod list;
 pub mod memory;
 pub mod node;
 pub mod planner;
+pub mod plans;
 pub mod process;
 pub mod shared;
 pub mod spool;

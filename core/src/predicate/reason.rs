@@ -15,6 +15,8 @@ pub enum Reason {
     SessionDependentText(String),
     /// The column named does not exist at the source or is not stored there as this type.
     Column(String),
+    /// The column named is masked: nothing that depends on its values is sent.
+    Masked(String),
     /// A whole-row reference or a system column.
     WholeRow,
     /// A value without columns that the query may never compute, and that may fail when it is computed.
@@ -37,6 +39,7 @@ impl fmt::Display for Reason {
                 write!(f, "text form of {name} depends on the session")
             }
             Reason::Column(name) => write!(f, "column {name} is not readable at the source"),
+            Reason::Masked(name) => write!(f, "column {name} is masked"),
             Reason::WholeRow => f.write_str("whole row or system column"),
             Reason::Unreached => f.write_str("a value that may never be computed"),
             Reason::Here(why) => f.write_str(why),

@@ -200,6 +200,12 @@ impl<'p> Planner<'p> {
             || !query.havingQual.is_null()
     }
 
+    /// The plan depends on the role: another one gets a plan of its own.
+    pub fn depends_on_role(self) {
+        // SAFETY: a planner has its global state, which nobody else refers to now.
+        unsafe { (*self.get().glob).dependsOnRole = true };
+    }
+
     /// Whether every row that the query reads is a row of its result before LIMIT.
     pub fn yields_what_it_reads(self) -> bool {
         let query = self.query();

@@ -1,9 +1,9 @@
 //! ANALYZE of a replica table: a random sample taken at the source.
 
 use super::build;
-use super::columns::{ReplicaTable, TableColumn};
+use super::columns::{Eyes, ReplicaTable, TableColumn};
 use super::deparse;
-use super::options::ColumnSource;
+use super::known;
 use super::scan::RowReader;
 use super::stream::{Request, Stream};
 use super::{query, registry};
@@ -24,7 +24,7 @@ struct Size {
 
 /// AnalyzeForeignTable: the pages of the table at the source.
 pub fn pages(relation: Oid) -> Result<u32> {
-    let table = ReplicaTable::load(relation);
+    let table = known::table(relation, Eyes::Anybody).table;
     Ok((size(&table)?.pages as u32).max(1))
 }
 
@@ -63,15 +63,12 @@ pub unsafe fn sample(
 ) -> Result<(usize, f64)> {
     // SAFETY: the caller's promise.
     let (oid, desc) = unsafe { ((*relation).rd_id, (*relation).rd_att) };
-    let table = ReplicaTable::load(oid);
+    // Whoever asks: a sample is kept.
+    let table = known::table(oid, Eyes::Anybody).table;
     let size = size(&table)?;
     let connection = connection(&table)?;
-    let remote: Vec<&TableColumn> = table
-        .columns
-        .iter()
-        .filter(|column| matches!(column.source, ColumnSource::Remote { .. }))
-        .collect();
     let all: Vec<&TableColumn> = table.columns.iter().collect();
+    let (fetched, remote) = build::fetched(&all, &table.columns);
     let (mut sql, probe) = deparse::whole_table(&table, &remote);
     // A view, a foreign table there, or a table that nobody has analyzed there is read in full.
     let samples = matches!(size.kind, 'r' | 'm' | 'p') && size.tuples > rows.len() as f64 * 1.5;
@@ -81,7 +78,7 @@ pub unsafe fn sample(
     }
     // SAFETY: the descriptor of an open relation.
     let width = unsafe { catalog::descriptor_width(desc) };
-    let mut reader = RowReader::new(width, &build::fetched(&remote), &build::constants(&all));
+    let mut reader = RowReader::new(width, &fetched, &build::constants(&all))?;
     let stream = Stream::open(
         &connection,
         Request {

@@ -4,6 +4,7 @@ use super::columns::{Scope, TableColumn};
 use super::decode::{Travel, travel};
 use super::deparse;
 use super::distinct::with_distinct_rows;
+use super::masked;
 use super::options::ColumnSource;
 use super::partial;
 use super::plan::{kept, sort_terms};
@@ -88,7 +89,7 @@ pub fn build<'p>(
             let grouped = remote.grouping.is_some();
             above(&scope, &mut converter, target, grouped).map_err(sent)?
         }
-        None => of_table(rel, remote, &scope, &local),
+        None => of_table(rel, remote, &local),
     };
 
     let mut query = Select::of(columns.outputs, rows);
@@ -138,6 +139,7 @@ pub fn build<'p>(
         large: sent_rows * f64::from(rel.width().max(1) + ROW_OVERHEAD) > SPOOLED_BYTES,
         interleaved: planner.others_on_server(rel, remote.server) > 0,
         local: reasons,
+        clear: remote.clear.clone(),
         styled: scope.styled.get(),
         refused: remote.refused.borrow().clone(),
         relations: described(|| remote.tables.iter().map(|t| t.table.plain_label()).collect()),
@@ -228,28 +230,16 @@ struct Columns {
 }
 
 /// The needed columns of a table.
-fn of_table<'p>(
-    rel: Rel<'p>,
-    remote: &Remote<'p>,
-    scope: &Scope<'_>,
-    local: &[Node<'p>],
-) -> Columns {
+fn of_table<'p>(rel: Rel<'p>, remote: &Remote<'p>, local: &[Node<'p>]) -> Columns {
     let needed = rel.needed_columns(local);
     let whole_row = needed.contains(&0);
     let columns = remote.tables.iter().flat_map(|table| &table.table.columns);
     let wanted: Vec<_> =
         columns.filter(|column| whole_row || needed.contains(&column.number)).collect();
-    let remote: Vec<_> = wanted
-        .iter()
-        .copied()
-        .filter(|column| matches!(column.source, ColumnSource::Remote { .. }))
-        .collect();
+    let (fetched, all) = fetched(&wanted, remote.tables.first().map_or(&[], |t| &t.table.columns));
     Columns {
-        outputs: remote
-            .iter()
-            .filter_map(|column| scope.output(rel.relid(), column.number))
-            .collect(),
-        fetched: fetched(&remote),
+        outputs: all.iter().filter_map(|column| column.raw_output(rel.relid())).collect(),
+        fetched,
         constants: constants(&wanted),
     }
 }
@@ -262,6 +252,7 @@ fn above<'p>(
     grouped: bool,
 ) -> std::result::Result<Columns, Reason> {
     let mut out = Columns { outputs: Vec::new(), fetched: Vec::new(), constants: Vec::new() };
+    let mut origins: Vec<masked::Origin> = Vec::new();
     for (place, node) in target.nodes().into_iter().enumerate() {
         let (of, typmod) = (node.result_type(), node.result_typmod());
         if let Kind::Var { varno, varattno, .. } = node.kind()
@@ -286,16 +277,11 @@ fn above<'p>(
             } else {
                 scope.output(varno, varattno).ok_or(Reason::WholeRow)?
             });
-            out.fetched.push(Fetched {
-                name: column.name.clone(),
-                target: place,
-                of: of.to_u32(),
-                typmod,
-                text: column.travel == Travel::Text,
-                state: None,
-            });
+            out.fetched.push(Fetched { of: of.to_u32(), typmod, ..Fetched::of(column, place) });
+            origins.push(Some((varno, varattno)));
             continue;
         }
+        origins.push(None);
         let name = format!("expression {}", place + 1);
         if let Kind::Aggregate(aggregate) = node.kind()
             && aggregate.partial
@@ -309,6 +295,8 @@ fn above<'p>(
                 typmod,
                 text: false,
                 state,
+                mask: None,
+                hidden: false,
             });
             continue;
         }
@@ -326,24 +314,38 @@ fn above<'p>(
             typmod,
             text,
             state: None,
+            mask: None,
+            hidden: false,
         });
+    }
+    let columns_of = |relation: u32| {
+        let table = scope.tables.iter().find(|table| table.relation == relation);
+        table.map_or(&[][..], |table| &table.table.columns)
+    };
+    for companion in masked::companions(&mut out.fetched, &mut origins, columns_of) {
+        out.outputs.extend(companion.column.raw_output(companion.relation));
     }
     Ok(out)
 }
 
-/// The columns of a SELECT of `remote`.
-pub fn fetched(remote: &[&TableColumn]) -> Vec<Fetched> {
-    remote
+/// Those of `wanted` that a table's SELECT fetches, with the columns of `all` that their masks need beside
+/// them; and the columns of the SELECT.
+pub fn fetched<'t>(
+    wanted: &[&'t TableColumn],
+    all: &'t [TableColumn],
+) -> (Vec<Fetched>, Vec<&'t TableColumn>) {
+    let mut columns: Vec<&TableColumn> = wanted
         .iter()
-        .map(|column| Fetched {
-            name: column.name.clone(),
-            target: column.number as usize - 1,
-            of: column.of.to_u32(),
-            typmod: column.typmod,
-            text: column.travel == Travel::Text,
-            state: None,
-        })
-        .collect()
+        .copied()
+        .filter(|column| matches!(column.source, ColumnSource::Remote { .. }))
+        .collect();
+    let mut fetched: Vec<Fetched> =
+        columns.iter().map(|column| Fetched::of(column, column.number as usize - 1)).collect();
+    let mut origins: Vec<masked::Origin> =
+        columns.iter().map(|column| Some((0, column.number))).collect();
+    let companions = masked::companions(&mut fetched, &mut origins, |_| all);
+    columns.extend(companions.into_iter().map(|companion| companion.column));
+    (fetched, columns)
 }
 
 /// Those of `wanted` whose value is known.

@@ -3,8 +3,10 @@
 use super::collation;
 use super::decode::{Travel, travel};
 use super::keys::Index;
-use super::options::{ColumnSource, TableOptions};
+use super::options::{ColumnSource, TableOptions, policy};
+use crate::pg::catalog::Attribute;
 use crate::pg::{catalog, keywords, types};
+use crate::privacy::policy::{self, Shown, Unclassified};
 use crate::wrappers::convert::{Columns, Converted};
 use pgrx::pg_sys::{Oid, TypeRelationId};
 use std::cell::Cell;
@@ -22,16 +24,76 @@ pub struct TableColumn {
     pub of: Oid,
     /// Its type modifier here.
     pub typmod: i32,
-    /// Where its values come from.
+    /// Where its values come from, as far as they are shown.
     pub source: ColumnSource,
+    /// Where they would come from.
+    pub raw: ColumnSource,
+    /// What is shown of it.
+    pub shown: Shown,
+    /// The policy hides it from those without the right to clear text.
+    pub is_protected: bool,
     /// How it travels.
     pub travel: Travel,
 }
 
+/// To whom a table is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Eyes {
+    /// As the policy says.
+    Anybody,
+    /// In clear: to who has the right.
+    Trusted,
+}
+
 impl TableColumn {
+    fn new(relation: Oid, attribute: Attribute, eyes: Eyes, unclassified: Unclassified) -> Self {
+        let options = catalog::column_options(relation, attribute.number);
+        let raw = ColumnSource::parse(&options, &attribute.name);
+        let told = match raw {
+            ColumnSource::Remote { .. } => {
+                policy::shown(&policy(&options), &attribute.name, attribute.of, unclassified)
+            }
+            ColumnSource::Constant(_) | ColumnSource::Missing => Shown::Clear,
+        };
+        let is_protected = told != Shown::Clear;
+        let shown = if eyes == Eyes::Trusted { Shown::Clear } else { told };
+        let source = match &shown {
+            Shown::Clear | Shown::Masked(_) => raw.clone(),
+            Shown::Null | Shown::Refused(_) => ColumnSource::Missing,
+            Shown::Constant(text) => ColumnSource::Constant(text.clone()),
+        };
+        TableColumn {
+            number: attribute.number,
+            name: attribute.name,
+            of: attribute.of,
+            typmod: attribute.typmod,
+            source,
+            raw,
+            shown,
+            is_protected,
+            travel: travel(attribute.of),
+        }
+    }
+
+    /// The raw column as it travels; `None` if it does not exist at the source.
+    pub fn raw_output(&self, relation: u32) -> Option<Expr> {
+        let ColumnSource::Remote { name, .. } = &self.raw else { return None };
+        match self.travel {
+            Travel::Text => Some(Expr::Cast {
+                arg: Box::new(Expr::Column(ColumnRef {
+                    relation,
+                    name: name.clone(),
+                    cast_to: None,
+                })),
+                to: TypeName("text".to_owned()),
+            }),
+            Travel::Binary => self.plain(relation),
+        }
+    }
+
     /// The column at the source, cast where its type there is another.
     fn plain(&self, relation: u32) -> Option<Expr> {
-        let ColumnSource::Remote { name, remote_type, .. } = &self.source else { return None };
+        let ColumnSource::Remote { name, remote_type, .. } = &self.raw else { return None };
         let cast_to = remote_type.is_some().then(|| TypeName(self.wire_type_name()));
         Some(Expr::Column(ColumnRef { relation, name: name.clone(), cast_to }))
     }
@@ -67,23 +129,12 @@ pub struct ReplicaTable {
 
 impl ReplicaTable {
     /// Reads the catalog.
-    pub fn load(relation: Oid) -> ReplicaTable {
+    pub fn load(relation: Oid, eyes: Eyes, unclassified: Unclassified) -> ReplicaTable {
         let table = catalog::table(relation);
         let options = TableOptions::parse(&table.options);
         let columns: Vec<TableColumn> = catalog::relation_attributes(relation)
             .into_iter()
-            .map(|a| {
-                let source =
-                    ColumnSource::parse(&catalog::column_options(relation, a.number), &a.name);
-                TableColumn {
-                    number: a.number,
-                    name: a.name,
-                    of: a.of,
-                    typmod: a.typmod,
-                    source,
-                    travel: travel(a.of),
-                }
-            })
+            .map(|attribute| TableColumn::new(relation, attribute, eyes, unclassified))
             .collect();
         // SAFETY: a plain lookup.
         let namespace = unsafe { pgrx::pg_sys::get_rel_namespace(relation) };
@@ -123,7 +174,7 @@ impl ReplicaTable {
 }
 
 fn site_label(columns: &[TableColumn]) -> String {
-    let site = columns.iter().find_map(|c| match &c.source {
+    let site = columns.iter().find_map(|c| match &c.raw {
         ColumnSource::Constant(value) => Some(format!(" ({} {})", c.name, value)),
         _ => None,
     });
@@ -200,19 +251,11 @@ impl<'a> Scope<'a> {
         self.find(relation, attribute).is_some_and(|(table, _)| !table.hidden)
     }
 
-    /// What stands for the column in the select list: as it travels.
+    /// What stands for the column in the select list: as it travels, before it is masked.
     pub fn output(&self, relation: u32, attribute: i16) -> Option<Expr> {
         let (_, column) = self.find(relation, attribute)?;
-        match (&column.source, column.travel) {
-            (ColumnSource::Remote { name, .. }, Travel::Text) => Some(Expr::Cast {
-                arg: Box::new(Expr::Column(ColumnRef {
-                    relation,
-                    name: name.clone(),
-                    cast_to: None,
-                })),
-                to: TypeName("text".to_owned()),
-            }),
-            (ColumnSource::Remote { .. }, Travel::Binary) => column.plain(relation),
+        match &column.source {
+            ColumnSource::Remote { .. } => column.raw_output(relation),
             _ => self.column(relation, attribute).ok(),
         }
     }
@@ -224,7 +267,7 @@ impl<'a> Scope<'a> {
         }
         self.table(column.relation)?.table.columns.iter().find(|c| {
             c.travel == Travel::Binary
-                && matches!(&c.source, ColumnSource::Remote { name, .. } if *name == column.name)
+                && matches!(&c.raw, ColumnSource::Remote { name, .. } if *name == column.name)
         })
     }
 }
@@ -236,6 +279,9 @@ impl Columns for Scope<'_> {
 
     fn column(&self, relation: u32, attribute: i16) -> Converted {
         let (table, column) = self.find(relation, attribute).ok_or(Reason::WholeRow)?;
+        if let Shown::Masked(_) = column.shown {
+            return Err(Reason::Masked(column.name.clone()));
+        }
         match &column.source {
             ColumnSource::Constant(_) if table.nullable => {
                 Ok(Expr::Column(ColumnRef { relation, name: computed_name(column), cast_to: None }))
@@ -256,6 +302,9 @@ impl Columns for Scope<'_> {
 
     fn enum_there(&self, relation: u32, attribute: i16) -> Option<TypeName> {
         let (_, column) = self.find(relation, attribute)?;
+        if column.shown != Shown::Clear {
+            return None;
+        }
         match &column.source {
             ColumnSource::Remote { remote_type: None, enum_type: Some(of), .. } => {
                 Some(TypeName(of.clone()))
@@ -266,6 +315,9 @@ impl Columns for Scope<'_> {
 
     fn presence(&self, relation: u32, attribute: i16) -> Converted {
         let (_, column) = self.find(relation, attribute).ok_or(Reason::WholeRow)?;
+        if let Shown::Masked(_) = column.shown {
+            return Err(Reason::Masked(column.name.clone()));
+        }
         match &column.source {
             // As text, if it may be a row there: a row with a NULL in it is neither NULL nor not.
             ColumnSource::Remote { .. } => self.output(relation, attribute).ok_or(Reason::WholeRow),

@@ -5,6 +5,7 @@
 //! layout goes to a scratch buffer that is reused for every row; everything else goes through the
 //! type's own receive or input function in a context that is reset for every row.
 
+use super::masked::ColumnMasker;
 use super::private::State;
 use super::state;
 use crate::pg::error::{Error, Result};
@@ -16,6 +17,7 @@ use pgrx::pg_sys::{self, Datum, Oid};
 use pgrx::{PgSqlErrorCode as Code, PgTryBuilder};
 use std::panic::AssertUnwindSafe;
 use warehouse_core::copy::Field;
+use warehouse_core::masks::wire::Outcome;
 
 /// How a column travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +112,10 @@ pub struct Column {
     target: usize,
     name: String,
     of: Oid,
+    /// What is made of its values before they are decoded.
+    pub mask: Option<ColumnMasker>,
+    /// It is there for the masks of others alone.
+    pub hidden: bool,
 }
 
 impl Column {
@@ -132,17 +138,18 @@ impl Column {
             (_, pg_sys::NUMERICOID) => Kind::Numeric,
             _ => Kind::Receive(Box::new(Function::receive(of, typmod))),
         };
-        Column { kind, target, name: name.to_owned(), of }
+        Column { kind, target, name: name.to_owned(), of, mask: None, hidden: false }
     }
 
     /// A column that is put together from several fields.
     pub fn state(name: &str, state: State, target: usize) -> Column {
         let of = pg_sys::BYTEAOID;
-        Column { kind: Kind::State(state), target, name: name.to_owned(), of }
+        let name = name.to_owned();
+        Column { kind: Kind::State(state), target, name, of, mask: None, hidden: false }
     }
 
     /// How many fields of the message it takes.
-    fn parts(&self) -> usize {
+    pub fn parts(&self) -> usize {
         match self.kind {
             Kind::State(state) => state.parts(),
             _ => 1,
@@ -228,7 +235,11 @@ impl Decoder {
         if self.calls_functions {
             self.context.reset();
         }
-        let need = (message.len() + 100 * self.columns.len()) / 8 + 1;
+        let mut masked = 0;
+        for mask in self.columns.iter_mut().filter_map(|column| column.mask.as_mut()) {
+            masked += mask.mask(message, fields)?;
+        }
+        let need = (message.len() + masked + 100 * self.columns.len()) / 8 + 1;
         if self.scratch.len() < need || self.scratch.len() * 8 > KEEP_SCRATCH.max(need * 8) {
             self.scratch = vec![0; need];
         }
@@ -248,13 +259,25 @@ impl Decoder {
                 continue;
             }
             at += 1;
-            if field.len < 0 {
+            if column.hidden {
+                continue;
+            }
+            let outcome = column.mask.as_ref().map_or(Outcome::Unchanged, ColumnMasker::outcome);
+            if field.len < 0 || outcome == Outcome::Null {
                 nulls[target] = true;
                 values[target] = Datum::from(0);
                 continue;
             }
             nulls[target] = false;
-            let (start, len) = (field.offset, field.len as usize);
+            // Of a masked value only what may be seen is decoded.
+            let (message, start, len) = match &mut column.mask {
+                Some(mask) if outcome == Outcome::Written => {
+                    let bytes = mask.bytes();
+                    let len = bytes.len() - 4;
+                    (bytes, 4, len)
+                }
+                _ => (&mut *message, field.offset, field.len as usize),
+            };
             values[target] = match &mut column.kind {
                 Kind::Receive(function) => {
                     let bytes = &mut message[start..];

@@ -33,7 +33,7 @@ pub fn probe(query: &Select, scope: &Scope<'_>) -> Probe {
     let mut names = Vec::new();
     let mut columns = Vec::new();
     for ((relation, _), column) in touched {
-        let ColumnSource::Remote { name, .. } = &column.source else { continue };
+        let ColumnSource::Remote { name, .. } = &column.raw else { continue };
         let qualifier =
             if several { format!("{}.", postgres::alias(relation)) } else { String::new() };
         names.push(format!("{qualifier}{}", keywords::ident(name)));
@@ -66,7 +66,7 @@ pub fn whole_table(table: &ReplicaTable, columns: &[&TableColumn]) -> (String, P
     let mut names = Vec::new();
     let mut expected = Vec::new();
     for column in columns {
-        let ColumnSource::Remote { name, remote_type, .. } = &column.source else { continue };
+        let ColumnSource::Remote { name, remote_type, .. } = &column.raw else { continue };
         let quoted = keywords::ident(name);
         list.push(match (column.travel, remote_type) {
             (Travel::Text, _) => format!("{quoted}::text"),

@@ -166,6 +166,7 @@ fn joined<'p>(
         work: 0.0,
         sent: join.rows(),
         rescanned: left.rescanned || right.rescanned,
+        clear: left.clear.iter().chain(&right.clear).cloned().collect(),
         refused: RefCell::default(),
     };
     if !is_yielded(&out, join) {

@@ -3,7 +3,7 @@
 //! A merged query reads the same dozen tables and servers from the catalog each time it is planned, with
 //! the options of every column. Any change of the table, its server, a schema or a type forgets them.
 
-use super::columns::ReplicaTable;
+use super::columns::{Eyes, ReplicaTable};
 use super::options::ServerOptions;
 use crate::pg::{catalog, types};
 use pgrx::pg_sys::{self, Oid, SysCacheIdentifier as Cache};
@@ -22,28 +22,30 @@ pub struct Known {
 
 thread_local! {
     // A backend is one thread. Nothing reads the catalog while this is borrowed.
-    static TABLES: RefCell<HashMap<u32, Known>> = RefCell::default();
+    static TABLES: RefCell<HashMap<(u32, Eyes), Known>> = RefCell::default();
     /// Changes of the catalog so far: what was read while one came in is not kept.
     static CHANGES: Cell<u64> = const { Cell::new(0) };
     static INSTALLED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A table as the catalog describes it now.
-pub fn table(relation: Oid) -> Known {
+/// A table as the catalog describes it now, for these eyes.
+pub fn table(relation: Oid, eyes: Eyes) -> Known {
     install();
-    if let Some(known) = TABLES.with_borrow(|tables| tables.get(&relation.to_u32()).cloned()) {
+    let key = (relation.to_u32(), eyes);
+    if let Some(known) = TABLES.with_borrow(|tables| tables.get(&key).cloned()) {
         return known;
     }
     let before = CHANGES.get();
-    let mut table = ReplicaTable::load(relation);
-    let options = ServerOptions::parse(&catalog::server(table.server).options);
+    let server = catalog::table(relation).server;
+    let options = ServerOptions::parse(&catalog::server(server).options);
+    let mut table = ReplicaTable::load(relation, eyes, options.unclassified);
     table.extensions =
         options.extensions.iter().filter_map(|name| types::extension(name)).collect();
     // Nobody tells when an extension comes or goes.
     let lasts = options.extensions.is_empty();
     let known = Known { table: Rc::new(table), options: Rc::new(options) };
     if lasts && before == CHANGES.get() {
-        TABLES.with_borrow_mut(|tables| tables.insert(relation.to_u32(), known.clone()));
+        TABLES.with_borrow_mut(|tables| tables.insert(key, known.clone()));
     }
     known
 }
@@ -67,7 +69,7 @@ unsafe extern "C-unwind" fn on_relation(_: pg_sys::Datum, relation: Oid) {
     CHANGES.set(CHANGES.get() + 1);
     TABLES.with_borrow_mut(|tables| match relation {
         Oid::INVALID => tables.clear(),
-        _ => drop(tables.remove(&relation.to_u32())),
+        _ => tables.retain(|(known, _), _| *known != relation.to_u32()),
     });
 }
 

@@ -28,6 +28,7 @@ mod keys;
 mod known;
 mod local;
 pub mod lookup;
+mod masked;
 mod merge;
 mod opening;
 pub mod options;

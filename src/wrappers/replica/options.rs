@@ -5,9 +5,12 @@ use crate::pg::catalog::RawOption;
 use crate::pg::error::{Error, Result};
 use crate::pg::libpq;
 use crate::pg::types;
+use crate::privacy::policy::{Policy, Unclassified};
 use pgrx::{PgSqlErrorCode, pg_sys};
 use std::collections::BTreeSet;
 use std::time::Duration;
+use warehouse_core::masks::Mask;
+use warehouse_core::privacy::Class;
 
 /// Which object an option belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +59,14 @@ impl Owner {
                 .filter(|(name, secret)| !secret && !is_ours(name) && !is_credential(name))
                 .map(|(name, _)| name)
                 .chain(
-                    ["extensions", "fdw_startup_cost", "fdw_tuple_cost", "max_connections"]
-                        .map(str::to_owned),
+                    [
+                        "extensions",
+                        "fdw_startup_cost",
+                        "fdw_tuple_cost",
+                        "max_connections",
+                        "unclassified",
+                    ]
+                    .map(str::to_owned),
                 )
                 .collect(),
             Owner::Mapping => libpq::keywords()
@@ -70,9 +79,11 @@ impl Owner {
                 fixed(&["schema_name", "table_name", "remote_collation", "indexes", "foreign_keys"])
             }
             Owner::Column => fixed(&[
+                "class",
                 "column_name",
                 "constant",
                 "enum_type",
+                "mask",
                 "missing",
                 "remote_type",
                 "source_collation",
@@ -186,6 +197,15 @@ fn check_value(option: &RawOption, owner: Owner) -> Result<()> {
             .map_err(|error| invalid(&format!("import writes it, as JSON ({error})"))),
         "remote_type" | "enum_type" => check_type_name(&option.value)
             .map_err(|()| invalid("a type name as format_type() prints it is needed")),
+        "unclassified" if Unclassified::parse(&option.value).is_none() => {
+            Err(invalid("null, error or clear is needed"))
+        }
+        "class" => {
+            option.value.parse::<Class>().map(drop).map_err(|error| invalid(&error.to_string()))
+        }
+        "mask" => {
+            option.value.parse::<Mask>().map(drop).map_err(|error| invalid(&error.to_string()))
+        }
         _ => Ok(()),
     }
 }
@@ -230,6 +250,8 @@ pub struct ServerOptions {
     pub max_connections: Option<u32>,
     /// Extensions that the source has too: what they define may be sent.
     pub extensions: Vec<String>,
+    /// How columns without a class read.
+    pub unclassified: Unclassified,
     /// Planner cost of starting a scan; 100 unless set.
     pub startup_cost: f64,
     /// Planner cost of moving one row; 0.05 unless set.
@@ -244,6 +266,7 @@ impl ServerOptions {
             connect_timeout: Duration::from_secs(5),
             max_connections: None,
             extensions: Vec::new(),
+            unclassified: Unclassified::default(),
             startup_cost: 100.0,
             tuple_cost: 0.05,
         };
@@ -255,6 +278,9 @@ impl ServerOptions {
                     }
                 }
                 "extensions" => out.extensions = names(&option.value),
+                "unclassified" => {
+                    out.unclassified = Unclassified::parse(&option.value).unwrap_or_default();
+                }
                 "max_connections" => out.max_connections = option.value.parse().ok(),
                 "fdw_startup_cost" => out.startup_cost = option.value.parse().unwrap_or(100.0),
                 "fdw_tuple_cost" => out.tuple_cost = option.value.parse().unwrap_or(0.05),
@@ -358,4 +384,10 @@ impl ColumnSource {
             }
         }
     }
+}
+
+/// The policy of a column.
+pub fn policy(options: &[RawOption]) -> Policy {
+    let get = |name: &str| options.iter().find(|o| o.name == name).map(|o| o.value.clone());
+    Policy { class: get("class"), mask: get("mask") }
 }

@@ -5,7 +5,7 @@
 //! built on it, [`add_ordered`] and [`add_limited`] for ORDER BY and LIMIT above, and
 //! [`super::build`] for the way that was chosen. Nothing here connects.
 
-use super::columns::Scope;
+use super::columns::{Eyes, ReplicaTable, Scope};
 use super::cost::{self, Ask};
 use super::known::{self, Known};
 use super::options::ServerOptions;
@@ -16,6 +16,8 @@ use crate::pg::error::{Error, Result};
 use crate::pg::node::{Kind, Node};
 use crate::pg::planner::{Clause, Cost, Outer, Planner, Rel, SortKey};
 use crate::pg::types;
+use crate::privacy::policy::Shown;
+use crate::privacy::right;
 use crate::settings;
 use crate::wrappers::convert::{Converter, direction, direction_of_places};
 use pgrx::PgSqlErrorCode as Code;
@@ -31,7 +33,11 @@ const SOURCE_LIMIT: f64 = 0.95;
 
 /// GetForeignRelSize: reads the catalog and estimates rows and width.
 pub fn size(planner: Planner<'_>, rel: Rel<'_>, relation: Oid) -> Result<()> {
-    let Known { table, options } = known::table(relation);
+    let eyes = if right::may_see_clear() { Eyes::Trusted } else { Eyes::Anybody };
+    let Known { table, options } = known::table(relation, eyes);
+    if table.columns.iter().any(|column| column.is_protected) {
+        planner.depends_on_role();
+    }
     if planner.locks_rows(rel.relid()) {
         return Err(Error::new(
             Code::ERRCODE_FEATURE_NOT_SUPPORTED,
@@ -44,7 +50,9 @@ pub fn size(planner: Planner<'_>, rel: Rel<'_>, relation: Oid) -> Result<()> {
         rel.assume((bytes / f64::from(pg_sys::BLCKSZ)).ceil() as u32, UNKNOWN_ROWS);
     }
     rel.estimate_size(planner);
+    let clear = shown(rel, &table)?;
     let mut remote = Remote::table(rel.relid(), table, options);
+    remote.clear = clear;
     remote.rescanned = planner.is_rescanned() || rel.is_lateral();
     let judged = remote::judge(planner, &remote.tables, restrictions(rel));
     let scan = Scanned::new(planner, rel, &remote, &judged.0, &judged.1, rel.rows());
@@ -54,6 +62,34 @@ pub fn size(planner: Planner<'_>, rel: Rel<'_>, relation: Oid) -> Result<()> {
     remote.local = judged.1;
     rel.set_state(planner, Kept::Remote(Box::new(remote)));
     Ok(())
+}
+
+/// The protected columns that the query reads in clear; an error if it reads one that is not shown.
+fn shown(rel: Rel<'_>, table: &ReplicaTable) -> Result<Vec<String>> {
+    if table.columns.iter().all(|column| !column.is_protected) {
+        return Ok(Vec::new());
+    }
+    let conditions: Vec<Node<'_>> =
+        rel.restrictions().into_iter().map(|clause| clause.node()).collect();
+    let needed = rel.needed_columns(&conditions);
+    let mut clear = Vec::new();
+    for column in table.columns.iter().filter(|column| column.is_protected) {
+        if !needed.contains(&column.number) && !needed.contains(&0) {
+            continue;
+        }
+        match column.shown {
+            Shown::Refused(reason) => {
+                return Err(Error::new(
+                    Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
+                    format!("column \"{}\" of {} is not shown: {reason}", column.name, table.label()),
+                )
+                .hint("warehouse.classify() says what may be seen of it; warehouse.unclassified lists what waits."));
+            }
+            Shown::Clear => clear.push(format!("{}.{}", table.plain_label(), column.name)),
+            _ => {}
+        }
+    }
+    Ok(clear)
 }
 
 /// The conditions on a table that are checked row by row.

@@ -2,6 +2,9 @@
 //!
 //! Plans are copied, cached and executed again, so nothing in here is a pointer.
 
+use super::columns::TableColumn;
+use super::decode::Travel;
+use super::masked;
 use super::probe::Probe;
 use serde::{Deserialize, Serialize};
 use warehouse_core::predicate::postgres::Template;
@@ -51,6 +54,37 @@ pub struct Fetched {
     /// It is a transition state, put together from several columns of the SELECT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
+    /// What is made of its values before anybody sees them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<MaskNote>,
+    /// It is fetched for the mask of another column, and not shown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
+}
+
+impl Fetched {
+    /// A column of a table, whose values go to this position.
+    pub fn of(column: &TableColumn, target: usize) -> Fetched {
+        Fetched {
+            name: column.name.clone(),
+            target,
+            of: column.of.to_u32(),
+            typmod: column.typmod,
+            text: column.travel == Travel::Text,
+            state: None,
+            mask: masked::note(column),
+            hidden: false,
+        }
+    }
+}
+
+/// A mask in a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaskNote {
+    /// Its text.
+    pub text: String,
+    /// Which columns of the SELECT it needs, in the order of its own.
+    pub others: Vec<Option<usize>>,
 }
 
 /// Transition states that Postgres keeps in memory of its own: how their serialized form is put
@@ -151,6 +185,9 @@ pub struct ScanPlan {
     pub large: bool,
     /// Why conditions stayed here.
     pub local: Vec<Local>,
+    /// The protected columns that it reads in clear, for who has the right.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clear: Vec<String>,
     /// Text forms in it are made by this session's DateStyle and IntervalStyle.
     #[serde(default)]
     pub styled: bool,

@@ -37,6 +37,8 @@ pub struct Remote<'p> {
     pub sent: f64,
     /// It may be read again with other values: its parts are not read at the same time.
     pub rescanned: bool,
+    /// The protected columns that it reads in clear.
+    pub clear: Vec<String>,
     /// What was not built on it at the source.
     pub refused: RefCell<Vec<Refusal>>,
 }
@@ -130,6 +132,7 @@ impl<'p> Remote<'p> {
             work: 0.0,
             sent: 0.0,
             rescanned: false,
+            clear: Vec::new(),
             refused: RefCell::default(),
         }
     }

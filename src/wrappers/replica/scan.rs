@@ -3,6 +3,7 @@
 use super::connection::Connection;
 use super::decode::{Column, Decoder, Travel};
 use super::lookup::{self, Batch};
+use super::masked::ColumnMasker;
 use super::private::{Constant, Fetched, Gate, ScanPlan};
 use super::registry;
 use super::stream::{Request, Stats, Stream};
@@ -11,6 +12,7 @@ use crate::pg::error::{Error, Result};
 use crate::pg::executor::{self, Asker, Params, ScanNode};
 use crate::pg::types;
 use crate::pg::wait::AlwaysReady;
+use crate::privacy::right;
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::{self, Datum, Oid};
 use std::cell::RefCell;
@@ -27,8 +29,11 @@ pub struct RowReader {
 
 impl RowReader {
     /// A reader for rows of `width` columns. Constants are read now, in the current memory context.
-    pub fn new(width: usize, fetched: &[Fetched], constants: &[Constant]) -> RowReader {
-        let columns = fetched
+    ///
+    /// # Errors
+    /// 55000 where a mask needs a key and there is none.
+    pub fn new(width: usize, fetched: &[Fetched], constants: &[Constant]) -> Result<RowReader> {
+        let mut columns: Vec<Column> = fetched
             .iter()
             .map(|column| {
                 let travel = if column.text { Travel::Text } else { Travel::Binary };
@@ -39,6 +44,16 @@ impl RowReader {
                 }
             })
             .collect();
+        let mut positions = Vec::with_capacity(columns.len());
+        let mut next = 0;
+        for column in &columns {
+            positions.push(next);
+            next += column.parts();
+        }
+        for (at, column) in columns.iter_mut().enumerate() {
+            column.hidden = fetched[at].hidden;
+            column.mask = ColumnMasker::new(fetched, at, &positions)?;
+        }
         let mut reader = RowReader {
             decoder: Decoder::new(columns),
             values: vec![Datum::from(0); width],
@@ -49,7 +64,7 @@ impl RowReader {
                 datum::from_text(&constant.text, Oid::from(constant.of), constant.typmod);
             reader.nulls[constant.target] = false;
         }
-        reader
+        Ok(reader)
     }
 
     /// How many columns are fetched.
@@ -99,9 +114,11 @@ impl Scan {
         let plan = ScanPlan::from_text(&node.plan_text()).map_err(|error| {
             Error::bug(format!("the plan of a foreign scan is damaged: {error}"))
         })?;
+        right::check(&plan.clear)?;
         Ok(Scan {
             params: node.params(),
-            rows: RowReader::new(node.width(), &plan.fetched, &plan.constants),
+            rows: RowReader::new(node.width(), &plan.fetched, &plan.constants)
+                .map_err(|error| error.within(&plan.label))?,
             user: node.user(),
             batch: plan.keyed.as_ref().and_then(|_| lookup::current()),
             connection: None,

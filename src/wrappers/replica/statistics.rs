@@ -1,13 +1,15 @@
 //! The source's own statistics as those of the tables here.
 
 use super::collation;
-use super::columns::ReplicaTable;
+use super::columns::Eyes;
 use super::introspect::{ColumnStatistics, Table};
+use super::known;
 use super::options::ColumnSource;
 use crate::pg::catalog::{self, Attribute};
 use crate::pg::error::Error;
 use crate::pg::statistics::{self, ColumnStatistics as Local};
 use crate::pg::types;
+use crate::privacy::policy::Shown;
 use pgrx::pg_sys::Oid;
 use std::collections::HashMap;
 
@@ -19,7 +21,7 @@ pub fn apply(relation: Oid, table: &Table, all: &[ColumnStatistics], remote_coll
     }
     statistics::set_size(relation, pages(table), table.tuples);
     let proven = collation::proven(Some(remote_collation));
-    let columns = ReplicaTable::load(relation);
+    let columns = known::table(relation, Eyes::Anybody).table;
     for attribute in catalog::relation_attributes(relation) {
         let Some(column) = columns.column(attribute.number) else { continue };
         let (name, remote_type) = match &column.source {
@@ -36,15 +38,31 @@ pub fn apply(relation: Oid, table: &Table, all: &[ColumnStatistics], remote_coll
         };
         let Some(found) = all.iter().find(|s| s.column == *name) else { continue };
         let sorted_alike = attribute.collation == Oid::INVALID || proven;
+        // Common values and bounds of a histogram are values of rows.
+        let clear = column.shown == Shown::Clear;
         let local = Local {
             null_fraction: found.null_fraction,
             width: found.width,
-            distinct: found.distinct,
-            common: found.common.clone().zip(found.frequencies.clone()),
-            histogram: found.histogram.clone().filter(|_| sorted_alike && remote_type.is_none()),
-            correlation: found.correlation.filter(|_| sorted_alike && remote_type.is_none()),
+            distinct: if keeps_equality(&column.shown) { found.distinct } else { 0.0 },
+            common: found.common.clone().zip(found.frequencies.clone()).filter(|_| clear),
+            histogram: found
+                .histogram
+                .clone()
+                .filter(|_| clear && sorted_alike && remote_type.is_none()),
+            correlation: found
+                .correlation
+                .filter(|_| clear && sorted_alike && remote_type.is_none()),
         };
         set(relation, &attribute, false, local);
+    }
+}
+
+/// Whether what is shown has as many distinct values as there are.
+fn keeps_equality(shown: &Shown) -> bool {
+    match shown {
+        Shown::Clear => true,
+        Shown::Masked(mask) => mask.keeps_equality(),
+        _ => false,
     }
 }
 
@@ -105,10 +123,29 @@ pub fn apply_merged(relation: Oid, parts: &[Part<'_>], constant: &str) {
                 ..Local::default()
             }
         } else {
-            merge_column(&attribute.name, parts, total)
+            shown_everywhere(relation, &attribute.name, merge_column(&attribute.name, parts, total))
         };
         set(relation, &attribute, true, merged);
     }
+}
+
+/// Statistics of a merged column without what its parts do not show.
+fn shown_everywhere(relation: Oid, name: &str, found: Local) -> Local {
+    let shown: Vec<Shown> = catalog::partitions(relation)
+        .into_iter()
+        .filter_map(|part| {
+            let table = known::table(part, Eyes::Anybody).table;
+            let column = table.columns.iter().find(|column| column.name == name)?;
+            (!matches!(column.raw, ColumnSource::Missing)).then(|| column.shown.clone())
+        })
+        .collect();
+    if shown.iter().all(|shown| *shown == Shown::Clear) {
+        return found;
+    }
+    let never = shown.iter().all(|shown| matches!(shown, Shown::Null | Shown::Refused(_)));
+    let distinct = if shown.iter().all(keeps_equality) { found.distinct } else { 0.0 };
+    let null_fraction = if never { 1.0 } else { found.null_fraction };
+    Local { common: None, histogram: None, correlation: None, distinct, null_fraction, ..found }
 }
 
 fn merge_column(name: &str, parts: &[Part<'_>], total: f64) -> Local {
