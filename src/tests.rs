@@ -11,7 +11,7 @@ mod tests {
     fn declare() {
         Spi::run(
             "CREATE SERVER nowhere FOREIGN DATA WRAPPER replica_fdw
-               OPTIONS (host '127.0.0.1', port '1', dbname 'd', connect_timeout '1');
+               OPTIONS (host '127.0.0.1', port '1', dbname 'd', connect_timeout '1', unclassified 'clear');
              CREATE USER MAPPING FOR CURRENT_USER SERVER nowhere OPTIONS (user 'u', password 'p');
              CREATE FOREIGN TABLE t (id bigint NOT NULL, name text, at timestamptz)
                SERVER nowhere OPTIONS (schema_name 'app', table_name 'users',

@@ -11,7 +11,7 @@ ANALYZE limits.t;
 \c regression
 CREATE SCHEMA limits;
 SET search_path = limits;
-CREATE SERVER limits FOREIGN DATA WRAPPER replica_fdw OPTIONS (host '127.0.0.1', port :'port', dbname 'source');
+CREATE SERVER limits FOREIGN DATA WRAPPER replica_fdw OPTIONS (host '127.0.0.1', port :'port', dbname 'source', unclassified 'clear');
 CREATE USER MAPPING FOR PUBLIC SERVER limits OPTIONS (user 'postgres', password :'password');
 IMPORT FOREIGN SCHEMA limits FROM SERVER limits INTO limits;
 CREATE FUNCTION local(int) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 > 5; END';

@@ -14,7 +14,7 @@ CREATE TABLE pushdown.t (
 CREATE SCHEMA pushdown;
 SET search_path = pushdown;
 SET TimeZone = 'UTC';
-CREATE SERVER pushdown FOREIGN DATA WRAPPER replica_fdw OPTIONS (host '127.0.0.1', port :'port', dbname 'source');
+CREATE SERVER pushdown FOREIGN DATA WRAPPER replica_fdw OPTIONS (host '127.0.0.1', port :'port', dbname 'source', unclassified 'clear');
 CREATE USER MAPPING FOR PUBLIC SERVER pushdown OPTIONS (user 'postgres', password :'password');
 IMPORT FOREIGN SCHEMA pushdown FROM SERVER pushdown INTO pushdown;
 CREATE FUNCTION mine(int) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN true; END';

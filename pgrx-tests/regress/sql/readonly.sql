@@ -9,7 +9,7 @@ INSERT INTO readonly.t VALUES (1, 'one'), (2, 'two');
 \c regression
 SET search_path = readonly;
 \getenv password SOURCE_PASSWORD
-CREATE SERVER readonly FOREIGN DATA WRAPPER replica_fdw OPTIONS (host '127.0.0.1', port :'port', dbname 'source');
+CREATE SERVER readonly FOREIGN DATA WRAPPER replica_fdw OPTIONS (host '127.0.0.1', port :'port', dbname 'source', unclassified 'clear');
 CREATE USER MAPPING FOR PUBLIC SERVER readonly OPTIONS (user 'postgres', password :'password');
 IMPORT FOREIGN SCHEMA readonly FROM SERVER readonly INTO readonly;
 CREATE TABLE here (id int, name text);

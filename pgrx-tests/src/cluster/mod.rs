@@ -94,10 +94,11 @@ impl Cluster {
         self.dir.join("data")
     }
 
-    /// `host '…', port '…', dbname '…'`: the options of a `CREATE SERVER` that reaches it.
+    /// `host '…', port '…', dbname '…', unclassified 'clear'`: the options of a `CREATE SERVER` that
+    /// reaches it and shows what nobody has classified, as tests of the wrapper want it.
     pub fn server_options(&self, database: &str) -> String {
         format!(
-            "host '{}', port '{}', dbname '{}'",
+            "host '{}', port '{}', dbname '{}', unclassified 'clear'",
             self.host(),
             self.port,
             database.replace('\'', "''")

@@ -131,7 +131,8 @@ pub fn declare(
         client,
         &format!(
             "CREATE SERVER {name} FOREIGN DATA WRAPPER replica_fdw \
-               OPTIONS (host '127.0.0.1', port '{port}', dbname '{database}'{more}); \
+               OPTIONS (host '127.0.0.1', port '{port}', dbname '{database}', \
+                 unclassified 'clear'{more}); \
              CREATE USER MAPPING FOR PUBLIC SERVER {name} \
                OPTIONS (user '{READER}', password '{READER_PASSWORD}')"
         ),

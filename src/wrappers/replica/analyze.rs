@@ -4,6 +4,7 @@ use super::build;
 use super::columns::{Eyes, ReplicaTable, TableColumn};
 use super::deparse;
 use super::known;
+use super::masked;
 use super::scan::RowReader;
 use super::stream::{Request, Stream};
 use super::{query, registry};
@@ -90,6 +91,7 @@ pub unsafe fn sample(
             row_size: 100,
             piecewise: false,
             styles: None,
+            withheld: masked::any(&fetched),
         },
         false,
     )?;

@@ -537,7 +537,7 @@ fn told(column: &str, of: Oid, read: impl FnOnce() -> Result<Datum>) -> Result<D
 }
 
 /// SQLSTATE class 22.
-fn is_data_exception(code: Code) -> bool {
+pub fn is_data_exception(code: Code) -> bool {
     let code = code as i32;
     code & 0x3f == i32::from(b'2' - b'0') && (code >> 6) & 0x3f == i32::from(b'2' - b'0')
 }

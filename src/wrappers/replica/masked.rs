@@ -1,7 +1,7 @@
 //! Columns that are masked on their way: what they need beside them, and the maskers of a scan.
 
 use super::columns::TableColumn;
-use super::decode::Travel;
+use super::decode::{Travel, is_data_exception};
 use super::options::ColumnSource;
 use super::private::{Fetched, MaskNote};
 use crate::pg::error::{Error, Result};
@@ -71,6 +71,11 @@ pub fn companions<'t>(
         }
     }
     added
+}
+
+/// Whether raw values of masked columns are fetched.
+pub fn any(fetched: &[Fetched]) -> bool {
+    fetched.iter().any(|column| column.mask.is_some() || column.hidden)
 }
 
 /// How the values of a type travel.
@@ -205,6 +210,19 @@ impl ColumnMasker {
     pub fn bytes(&mut self) -> &mut [u8] {
         &mut self.buffer
     }
+}
+
+/// An error of a source that may quote the value of a masked column, such as of a cast that failed there,
+/// without its message.
+pub fn withheld(error: Error) -> Error {
+    if !is_data_exception(error.code()) {
+        return error;
+    }
+    Error::new(
+        error.code(),
+        "a value cannot be read at the source; what the source says of it is withheld, because columns are masked",
+    )
+    .hint("Ask the source itself, with the right to see its data.")
 }
 
 /// An error of a mask, which never holds a value.

@@ -3,7 +3,7 @@
 use super::connection::Connection;
 use super::decode::{Column, Decoder, Travel};
 use super::lookup::{self, Batch};
-use super::masked::ColumnMasker;
+use super::masked::{self, ColumnMasker};
 use super::private::{Constant, Fetched, Gate, ScanPlan};
 use super::registry;
 use super::stream::{Request, Stats, Stream};
@@ -228,6 +228,7 @@ impl Scan {
                 // A cursor would outlast the styles.
                 piecewise: in_pieces && styles.is_none(),
                 styles,
+                withheld: masked::any(&self.plan.fetched),
             },
             self.asker.is_some(),
         )?;

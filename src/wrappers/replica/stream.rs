@@ -5,6 +5,7 @@
 //! wire while a COPY is under way, the rest of it goes to a [`Spool`].
 
 use super::connection::{Connection, Resumed, Wait};
+use super::masked;
 use super::opening::{BATCH_BYTES, Opening, first_batch, opening_sql};
 use super::probe::Probe;
 use super::session::{Failure, Session, remote_error};
@@ -37,6 +38,8 @@ pub struct Request {
     pub piecewise: bool,
     /// DateStyle and IntervalStyle while it is read, if they have to be those of this session.
     pub styles: Option<(String, String)>,
+    /// It fetches values that nobody may see as they are: the source's errors may quote them.
+    pub withheld: bool,
 }
 
 /// What EXPLAIN ANALYZE tells of a read.
@@ -105,6 +108,15 @@ pub struct Stream {
     pub stats: Stats,
 }
 
+impl Request {
+    /// An error of the read, as it is told: with the relation, and without what the source says where
+    /// that may quote a value that is masked.
+    fn told(&self, error: Error) -> Error {
+        let error = if self.withheld { masked::withheld(error) } else { error };
+        error.within(&self.label)
+    }
+}
+
 impl Stream {
     /// Begins the read; `soon` without waiting for its rows.
     pub fn open(
@@ -135,7 +147,7 @@ impl Stream {
         {
             let mut inner = stream.borrow_mut();
             let begun = if soon { inner.begin_soon() } else { inner.begin() };
-            begun.map_err(|error| error.within(&inner.request.label))?;
+            begun.map_err(|error| inner.request.told(error))?;
         }
         Ok(stream)
     }
@@ -248,7 +260,7 @@ impl Stream {
             }
             Err(error) => {
                 self.state = State::End;
-                Err(error.within(&self.request.label))
+                Err(self.request.told(error))
             }
         }
     }
@@ -312,7 +324,7 @@ impl Stream {
     /// Whether the next row, the end or an error is there without waiting.
     pub fn is_ready(&mut self) -> Result<bool> {
         let settled = self.settle(Wait::Never);
-        if !settled.map_err(|error| error.within(&self.request.label))? {
+        if !settled.map_err(|error| self.request.told(error))? {
             return Ok(false);
         }
         if !matches!(self.state, State::Copy) || self.ahead.is_some() {

@@ -79,10 +79,11 @@ impl Source {
         wrapper: &str,
         database: &str,
     ) -> Result<()> {
+        let shown = if wrapper == "replica_fdw" { ", unclassified 'clear'" } else { "" };
         client
             .batch_execute(&format!(
                 "CREATE SERVER {server} FOREIGN DATA WRAPPER {wrapper} \
-                   OPTIONS (host '{}', port '{}', dbname '{database}'); \
+                   OPTIONS (host '{}', port '{}', dbname '{database}'{shown}); \
                  CREATE USER MAPPING FOR PUBLIC SERVER {server} \
                    OPTIONS (user '{READER}', password '{READER_PASSWORD}')",
                 self.standby.host(),

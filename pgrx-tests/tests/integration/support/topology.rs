@@ -31,6 +31,14 @@ impl Topology {
         })?;
         let topology = Topology { sites, database: sites.warehouse.create_database(test)? };
         topology.run("01-servers.sql")?;
+        // These tests are about the merge, not about the policy.
+        let servers = ["miacademy", "aicd", "miaprep"];
+        let statements: Vec<String> = servers
+            .iter()
+            .flat_map(|site| [format!("{site}_main"), format!("{site}_writemostly")])
+            .map(|server| format!("ALTER SERVER {server} OPTIONS (ADD unclassified 'clear')"))
+            .collect();
+        topology.warehouse()?.batch_execute(&statements.join("; "))?;
         Ok(topology)
     }
 

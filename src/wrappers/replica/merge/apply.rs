@@ -215,6 +215,26 @@ fn update_columns(
     Ok(())
 }
 
+/// The policy that a column has at the other sites, for a site where it has none yet.
+fn inherited_policy(
+    parent: &current::Table,
+    part: &Part<'_>,
+    column: &str,
+) -> Vec<(String, String)> {
+    const POLICY: [&str; 2] = ["class", "mask"];
+    let of = |partition: &Partition| -> Vec<(String, String)> {
+        let options = partition.columns.get(column);
+        let found =
+            options.into_iter().flatten().filter(|(name, _)| POLICY.contains(&name.as_str()));
+        found.map(|(name, value)| (name.clone(), value.clone())).collect()
+    };
+    let own = parent.partitions.iter().find(|p| p.site.as_deref() == Some(&part.source.site));
+    if own.is_some_and(|own| !of(own).is_empty()) {
+        return Vec::new();
+    }
+    parent.partitions.iter().map(of).find(|policy| !policy.is_empty()).unwrap_or_default()
+}
+
 /// The columns of a site's partition, for the parent as it is.
 fn declared(request: &Request, parent: &current::Table, part: &Part<'_>) -> Vec<Declared> {
     parent
@@ -239,6 +259,7 @@ fn declared(request: &Request, parent: &current::Table, part: &Part<'_>) -> Vec<
                             None => local::enum_option(remote),
                         });
                         options.extend(local::collation_option(remote));
+                        options.extend(inherited_policy(parent, part, &column.name));
                         options
                     }
                 }
