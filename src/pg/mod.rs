@@ -16,6 +16,7 @@ pub mod join_state;
 pub mod keywords;
 pub mod libpq;
 pub mod list;
+pub mod log;
 pub mod memory;
 pub mod node;
 pub mod planner;

@@ -5,7 +5,7 @@
 //! accident; so is what runs with somebody else's rights.
 
 use crate::pg::error::{Error, Result};
-use crate::pg::{catalog, plans};
+use crate::pg::{catalog, log, plans};
 use crate::settings;
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys;
@@ -42,6 +42,29 @@ pub fn check(columns: &[String]) -> Result<()> {
         format!("this statement was prepared for clear text of {}", columns.join(", ")),
     )
     .hint("Prepare it anew, or SET warehouse.clear = on as a member of warehouse_clear."))
+}
+
+/// Records that these columns are read in clear: before the first row with `rows` unknown, since what has
+/// been read is not unread by an error, and at the end with their number.
+pub fn record(columns: &[String], rows: Option<u64>) {
+    if columns.is_empty() {
+        return;
+    }
+    // SAFETY: plain questions about this session.
+    let (user, session, query) = unsafe {
+        (pg_sys::GetUserId(), pg_sys::GetSessionUserId(), pg_sys::pgstat_get_my_query_id())
+    };
+    let name = |role| catalog::role_name(role).unwrap_or_default();
+    let what = match rows {
+        None => "reads in clear".to_owned(),
+        Some(rows) => format!("has read {rows} rows in clear"),
+    };
+    log::line(&format!(
+        "warehouse audit: role \"{}\" (session of \"{}\") {what}: {} (query {query})",
+        name(user),
+        name(session),
+        columns.join(", ")
+    ));
 }
 
 /// `warehouse.clear` has changed: statements that were planned before are planned anew.

@@ -214,6 +214,7 @@ impl Scan {
             .sql
             .fill(|index| values.get(index).cloned().unwrap_or_else(|| "NULL".to_owned()));
         let styles = self.styles()?;
+        right::record(&self.plan.clear, None);
         // Giving a portal up in the middle must not have to wait for the source, as giving a COPY up has.
         let in_pieces = executor::is_read_in_pieces() || self.plan.interleaved && self.plan.large;
         let stream = Stream::open(
@@ -310,6 +311,7 @@ impl Scan {
             let mut stream = stream.borrow_mut();
             stream.close();
             self.stats.add(&stream.stats);
+            right::record(&self.plan.clear, Some(stream.stats.rows));
         }
     }
 
