@@ -1,12 +1,17 @@
 //! The settings of the extension, one by one, with typed accessors.
 
-use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
+use std::ffi::{CString, OsString, c_char, c_void};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 static CLEAR: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_CONNECTIONS_PER_SERVER: GucSetting<i32> = GucSetting::<i32>::new(32);
 static PARTITIONWISE: GucSetting<bool> = GucSetting::<bool>::new(true);
 static LOOKUP_BATCH_SIZE: GucSetting<i32> = GucSetting::<i32>::new(500);
 static REPLICA_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(600);
+static KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static KEY_COMMAND: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 
 /// Defines them; called by `_PG_init`.
 pub fn define() {
@@ -66,8 +71,65 @@ pub fn define() {
         GucContext::Sighup,
         GucFlags::default(),
     );
+    // SAFETY: the hook is guarded.
+    unsafe {
+        GucRegistry::define_string_guc_with_hooks(
+            c"warehouse.key_file",
+            c"File with the key that pseudonyms, tokens and other keyed masks are made with.",
+            c"An absolute path. The file belongs to the server's user (or root) and nobody else may read \
+              it (mode 0600). warehouse.create_key() makes it. Keep a copy in a safe place: without it no \
+              token can be read and no pseudonym be made again.",
+            &KEY_FILE,
+            GucContext::Sighup,
+            GucFlags::SUPERUSER_ONLY,
+            Some(is_absolute),
+            None,
+            None,
+        );
+    }
+    GucRegistry::define_string_guc(
+        c"warehouse.key_command",
+        c"Shell command whose output is the key, where no warehouse.key_file is set.",
+        c"It runs as the server's user, once a session and again after the configuration was reloaded. \
+          Its output is what a key file holds. It has 30 seconds.",
+        &KEY_COMMAND,
+        GucContext::Sighup,
+        GucFlags::SUPERUSER_ONLY,
+    );
     // SAFETY: called from _PG_init with a static prefix.
-    unsafe { pgrx::pg_sys::MarkGUCPrefixReserved(c"warehouse".as_ptr()) };
+    unsafe { pg_sys::MarkGUCPrefixReserved(c"warehouse".as_ptr()) };
+}
+
+/// Refuses a path that depends on where the server was started.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn is_absolute(
+    value: *mut *mut c_char,
+    _extra: *mut *mut c_void,
+    _source: pg_sys::GucSource::Type,
+) -> bool {
+    // SAFETY: the new value, NULL or NUL-terminated.
+    let first = unsafe { if (*value).is_null() { 0 } else { **value } };
+    let fits = first == 0 || first as u8 == b'/';
+    if !fits {
+        // SAFETY: the detail is read at once, and freed with its memory context.
+        unsafe {
+            pg_sys::GUC_check_errdetail_string =
+                pg_sys::pstrdup(c"It has to be an absolute path.".as_ptr());
+        }
+    }
+    fits
+}
+
+/// `warehouse.key_file`, if it is set.
+pub fn key_file() -> Option<PathBuf> {
+    let path = KEY_FILE.get().filter(|path| !path.is_empty())?;
+    Some(PathBuf::from(OsString::from_vec(path.into_bytes())))
+}
+
+/// `warehouse.key_command`, if it is set.
+pub fn key_command() -> Option<OsString> {
+    let command = KEY_COMMAND.get().filter(|command| !command.is_empty())?;
+    Some(OsString::from_vec(command.into_bytes()))
 }
 
 unsafe extern "C-unwind" fn assign_clear(_: bool, _: *mut std::ffi::c_void) {

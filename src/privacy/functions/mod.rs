@@ -1,0 +1,1 @@
+//! Each mask as a SQL function, one file a family.
