@@ -15,21 +15,29 @@ pub(super) struct Names {
     /// Where each begins and ends in `folded`, and whether it is looked for within words.
     words: Vec<(usize, usize, bool)>,
     word: String,
+    /// Where the characters of `word` begin in it, and in the text.
+    places: Vec<(usize, usize)>,
 }
 
-fn fold(text: &str, out: &mut String) {
-    if text.is_ascii() {
-        out.extend(text.bytes().map(|byte| char::from(byte.to_ascii_lowercase())));
+/// The most words that names have: of more, a row's names are no names, and a search for them all
+/// would take the product of two texts of anybody's length.
+const MOST: usize = 64;
+
+/// Folds a character at a time: what folding changes across characters, the order of marks, is left
+/// out.
+fn fold(c: char, out: &mut String) {
+    if c.is_ascii() {
+        out.push(c.to_ascii_lowercase());
     } else {
-        let plain = text.nfkd().filter(|c| !is_combining_mark(*c));
+        let plain = std::iter::once(c).nfkd().filter(|c| !is_combining_mark(*c));
         out.extend(plain.flat_map(char::to_lowercase));
     }
 }
 
-/// Letters of scripts that put no spaces between words.
+/// Letters of scripts that put no spaces between words, and of Korean, which puts none before particles.
 fn is_unspaced(c: char) -> bool {
     matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{1780}'..='\u{17ff}' | '\u{2e80}'..='\u{9fff}'
-        | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
+        | '\u{ac00}'..='\u{d7af}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 
 fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
@@ -40,12 +48,13 @@ fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 impl Names {
+    /// Adds what is found; nothing if there are too many words to look for.
     pub(super) fn find<'v>(
         &mut self,
         text: &str,
         names: impl IntoIterator<Item = &'v str>,
         spans: &mut Vec<Span>,
-    ) {
+    ) -> Option<()> {
         self.folded.clear();
         self.words.clear();
         for name in names {
@@ -54,33 +63,57 @@ impl Names {
                 if word.chars().nth(1).is_none() && !single {
                     continue;
                 }
+                if self.words.len() == MOST {
+                    return None;
+                }
                 let start = self.folded.len();
-                fold(word, &mut self.folded);
+                word.chars().for_each(|c| fold(c, &mut self.folded));
                 let within = word.chars().all(is_unspaced);
                 self.words.push((start, self.folded.len(), within));
             }
         }
         if self.words.is_empty() {
-            return;
+            return Some(());
         }
         for (at, word) in words(text) {
             self.word.clear();
-            fold(word, &mut self.word);
+            self.places.clear();
+            for (from, c) in word.char_indices() {
+                self.places.push((self.word.len(), at + from));
+                fold(c, &mut self.word);
+            }
+            self.places.push((self.word.len(), at + word.len()));
             let names = self.words.iter().filter_map(|(start, end, within)| {
                 self.folded.get(*start..*end).map(|name| (name, *within))
             });
-            for (name, within) in names {
-                if name == self.word {
+            for (name, within) in names.filter(|(name, _)| !name.is_empty()) {
+                if is_or_genitive(&self.word, name) {
                     spans.push(Span { start: at, end: at + word.len(), tag: "[name]" });
                 } else if within {
-                    // These scripts have neither case nor accents: the text is as it was folded.
-                    spans.extend(word.match_indices(name).map(|(from, found)| Span {
-                        start: at + from,
-                        end: at + from + found.len(),
-                        tag: "[name]",
+                    spans.extend(self.word.match_indices(name).map(|(from, found)| {
+                        let (start, end) = self.whole(from, from + found.len());
+                        Span { start, end, tag: "[name]" }
                     }));
                 }
             }
         }
+        Some(())
+    }
+
+    /// The whole characters of the text that a part of the folded word was made of.
+    fn whole(&self, from: usize, to: usize) -> (usize, usize) {
+        let first = self.places.partition_point(|(folded, _)| *folded <= from).saturating_sub(1);
+        let after = self.places.partition_point(|(folded, _)| *folded < to);
+        let place = |at: usize| self.places.get(at).or(self.places.last()).map_or(0, |at| at.1);
+        (place(first), place(after))
+    }
+}
+
+/// Whether a word is a name, or one of three letters or more with an s.
+fn is_or_genitive(word: &str, name: &str) -> bool {
+    match word.strip_prefix(name) {
+        Some("") => true,
+        Some("s") => name.chars().nth(2).is_some(),
+        _ => false,
     }
 }
