@@ -40,26 +40,35 @@ fn iban_length(country: &[u8]) -> Option<usize> {
 /// Whether a text is an IBAN by its country's length and its check digits (ISO 13616, ISO/IEC 7064 MOD
 /// 97-10). Spaces and dashes may stand in it, and letters may be small.
 pub fn is_iban(text: &str) -> bool {
+    iban_prefix(text) == Some(text.len())
+}
+
+/// The bytes of the IBAN that a text begins with.
+pub(super) fn iban_prefix(text: &str) -> Option<usize> {
     let mut characters = [0u8; 34];
+    let mut wanted = 4;
     let mut count = 0;
-    for byte in text.bytes().filter(|byte| !matches!(byte, b' ' | b'-')) {
-        match characters.get_mut(count) {
-            Some(slot) if byte.is_ascii_alphanumeric() => *slot = byte.to_ascii_uppercase(),
-            _ => return false,
+    let plain = text.bytes().enumerate().filter(|(_, byte)| !matches!(byte, b' ' | b'-'));
+    for (at, byte) in plain {
+        if !byte.is_ascii_alphanumeric() {
+            return None;
         }
+        *characters.get_mut(count)? = byte.to_ascii_uppercase();
         count += 1;
+        if count == 4 {
+            wanted = iban_length(&characters[..2])?;
+        }
+        if count > 4 && count == wanted {
+            let (head, body) = characters.get(..count)?.split_at_checked(4)?;
+            let remainder = body.iter().chain(head).fold(0u32, |rest, byte| match byte {
+                b'0'..=b'9' => (rest * 10 + u32::from(byte - b'0')) % 97,
+                letter => (rest * 100 + u32::from(letter - b'A') + 10) % 97,
+            });
+            let good = remainder == 1 && head[2..].iter().all(u8::is_ascii_digit);
+            return good.then_some(at + 1);
+        }
     }
-    let Some((head, body)) = characters.get(..count).and_then(|all| all.split_at_checked(4)) else {
-        return false;
-    };
-    if iban_length(&head[..2]) != Some(count) || !head[2..].iter().all(u8::is_ascii_digit) {
-        return false;
-    }
-    let remainder = body.iter().chain(head).fold(0u32, |rest, byte| match byte {
-        b'0'..=b'9' => (rest * 10 + u32::from(byte - b'0')) % 97,
-        letter => (rest * 100 + u32::from(letter - b'A') + 10) % 97,
-    });
-    remainder == 1
+    None
 }
 
 /// Whether a text is a US social security number of the form 123-45-6789 or 123 45 6789 that was or

@@ -147,7 +147,8 @@ pub enum Mask {
     },
     /// JSON with a mask for each path.
     Json {
-        /// The masks by path; the longest that matches counts, and of those the first.
+        /// The masks by path; the longest that matches counts, and of those the one that names a member
+        /// or an element sooner.
         rules: Vec<(Path, Mask)>,
         /// Whether what no path matches is kept; otherwise it becomes null.
         keep_rest: bool,
@@ -190,7 +191,7 @@ impl Mask {
     }
 
     /// Other columns of the same row that the mask reads, in the order in which a [`Masker`] is given
-    /// their values. They are fetched for the mask and not shown.
+    /// their values. They are fetched for the mask and not shown. Those of `redact` are text.
     ///
     /// [`Masker`]: super::Masker
     pub fn columns(&self) -> Vec<&str> {

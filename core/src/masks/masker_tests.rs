@@ -78,8 +78,8 @@ fn results_are_of_the_type_that_was_said() {
             };
             let mut masker = prepare(example, &family).unwrap();
             let mut out = String::new();
-            let entity = [Some(Value::Integer(3))];
-            let masked = masker.mask(value, &entity, &mut out);
+            let others = vec![Some(Value::Integer(3)); mask.columns().len()];
+            let masked = masker.mask(value, &others, &mut out);
             if let Err(error) = &masked {
                 // A text with letters has no digits to encrypt.
                 assert_eq!((*example, error.kind()), ("fpe(person)", ErrorKind::Data));
@@ -193,6 +193,14 @@ fn a_value_of_another_type_is_an_error() {
     let error = masker.mask(Value::Integer(424_242), &[], &mut String::new()).unwrap_err();
     assert_eq!(error, MaskError::Unreadable { mask: "partial_email" });
     assert!(!format!("{error} {masker:?}").contains("424242"));
+}
+
+#[test]
+fn a_name_that_is_no_text_is_an_error() {
+    let mut masker = prepare("redact(name)", &TypeFamily::Text).unwrap();
+    let name = [Some(Value::Json("\"Anna\""))];
+    let masked = masker.mask(Value::Text("Anna came"), &name, &mut String::new()).map(|_| ());
+    assert_eq!(masked, Err(MaskError::Unreadable { mask: "redact" }));
 }
 
 #[test]

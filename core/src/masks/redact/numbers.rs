@@ -271,7 +271,7 @@ mod tests {
         ] {
             assert!(found(text).contains(&card), "{text}");
         }
-        assert_eq!(found("4111.1111.1111.1111"), [("4111.1111.1111.1111", "[card]")]);
+        assert!(found("4111.1111.1111.1111").contains(&("4111.1111.1111.1111", "[card]")));
     }
 
     #[test]

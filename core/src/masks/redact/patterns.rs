@@ -25,8 +25,8 @@ static CREDENTIALS: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)@|[?&;#](?:[a-z0-9]+[_.-])*(?:token|key|apikey|password|passwd|pwd|secret|sig|signature|auth|code|session|sid|jwt)=",
     )
 });
-static IBAN: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?i)\b[a-z]{2}[0-9]{2}(?:[ -]?[a-z0-9]){11,30}\b"));
+/// How an IBAN begins; its country says how long it is.
+static IBAN: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\b[a-z]{2}[0-9]{2}"));
 static IPV4: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b"));
 /// What IPv6 addresses are written with.
 static IPV6: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)[0-9a-f:.]*:[0-9a-f:.]*"));
@@ -56,14 +56,10 @@ pub(super) fn find(text: &str, groups: &mut Vec<Group>, spans: &mut Vec<Span>) {
     // Most texts have few digits, and looking for what has many is the dearest.
     let digits = text.bytes().filter(u8::is_ascii_digit).take(7).count();
     if digits >= 2 {
-        let mut from = 0;
-        while let Some(found) = IBAN.find_at(text, from) {
-            let length = iban_length(found.as_str());
-            if let Some(length) = length {
+        for found in IBAN.find_iter(text) {
+            if let Some(length) = checksum::iban_prefix(&text[found.start()..]) {
                 add(found.start(), found.start() + length, "[iban]");
             }
-            // It begins with two letters: a character on is within the text.
-            from = found.start() + length.unwrap_or(1);
         }
     }
     if digits >= 7 {
@@ -83,13 +79,6 @@ fn ipv6(text: &str) -> Option<(usize, usize)> {
     };
     let whole = starts().find(|start| is(*start, text.len())).map(|start| (start, text.len()));
     whole.or_else(|| starts().find(|start| is(*start, end)).map(|start| (start, end)))
-}
-
-/// The longest beginning that is an IBAN: words may follow it.
-fn iban_length(text: &str) -> Option<usize> {
-    let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
-    let is_iban = |text: &str| !text.ends_with([' ', '-']) && checksum::is_iban(text);
-    ends.rev().find(|end| text.get(..*end).is_some_and(is_iban))
 }
 
 #[cfg(test)]
