@@ -1,20 +1,19 @@
 //! The one form of a value in all its spellings, so that pseudonyms of the same thing are the same.
 //!
 //! The form begins with a byte for its type, so that the text `1` of a phone is not the integer 1.
-//! Under [`Form::Auto`] text that is an integer, a UUID or an e-mail address counts as such: a key
-//! that is text in one source and a number in another joins.
+//! Under [`Form::Auto`] text that is an integer, a UUID, an IP or an e-mail address counts as such: a key
+//! that is text in one source and a number in another joins. So does a telephone number that is one.
 //!
 //! The forms are part of every pseudonym: they are never to be changed.
 
-use super::Value;
-use super::decimal::Decimal;
+use super::{Inet, Value, network};
 use std::io::Write;
 use unicode_normalization::UnicodeNormalization;
 
 /// How text is made comparable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Form {
-    /// NFKC and trimmed; then an integer, a UUID or an e-mail address as such, else as it is.
+    /// NFKC and trimmed; then an integer, a UUID, an IP or an e-mail address as such, else as it is.
     #[default]
     Auto,
     /// As it is.
@@ -23,8 +22,8 @@ pub enum Form {
     Email,
     /// NFKC, trimmed, lower case, one space between words.
     Name,
-    /// E.164 digits: NFKC digits; `+` or `00` begins an international number, any other is one of
-    /// `country` without its leading zero.
+    /// E.164 digits: NFKC digits; `+` or `00` (from North America `011`) begins an international number,
+    /// any other is one of `country` without its trunk prefix. An extension is left out.
     Phone {
         /// The country calling code of numbers without one, 1 to 999. Without it they stay national.
         country: Option<u16>,
@@ -52,6 +51,10 @@ pub fn write(value: Value<'_>, form: Form, out: &mut Vec<u8>) {
     out.clear();
     match value {
         Value::Text(text) => self::text(text, form, out),
+        Value::Integer(number) if matches!(form, Form::Phone { .. }) => {
+            self::text(&number.to_string(), form, out);
+        }
+        Value::Numeric(text) if matches!(form, Form::Phone { .. }) => self::text(text, form, out),
         Value::Integer(number) => {
             out.push(INTEGER);
             // Writing to a vector does not fail.
@@ -63,10 +66,7 @@ pub fn write(value: Value<'_>, form: Form, out: &mut Vec<u8>) {
         Value::Date(days) => with(DATE, &days.to_be_bytes(), out),
         Value::Timestamp(at) => with(TIMESTAMP, &at.to_be_bytes(), out),
         Value::TimestampTz(at) => with(TIMESTAMP_TZ, &at.to_be_bytes(), out),
-        Value::Inet(inet) => {
-            out.push(INET);
-            let _ = write!(out, "{}/{}", inet.address, inet.bits);
-        }
+        Value::Inet(of) => inet(of, out),
         Value::Uuid(bytes) => with(UUID, &bytes, out),
         Value::Json(text) => with(JSON, text.as_bytes(), out),
         Value::Bytes(bytes) => with(BYTES, bytes, out),
@@ -78,15 +78,19 @@ fn with(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
+/// Without a zero behind the point or a point behind the number, of any size.
 fn numeric(text: &str, out: &mut Vec<u8>) {
-    let Ok(decimal) = text.parse::<Decimal>().map(Decimal::normalized) else {
-        return match is_integer(text.as_bytes()) {
-            true => with(INTEGER, text.as_bytes(), out),
-            false => with(NUMERIC, text.as_bytes(), out),
-        };
+    let text = match text.contains(['e', 'E']) {
+        false if text.contains('.') => text.trim_end_matches('0').trim_end_matches('.'),
+        _ => text,
     };
-    out.push(if decimal.parts().1 == 0 { INTEGER } else { NUMERIC });
-    let _ = write!(out, "{decimal}");
+    let text = if text == "-0" { "0" } else { text };
+    with(if is_integer(text.as_bytes()) { INTEGER } else { NUMERIC }, text.as_bytes(), out);
+}
+
+fn inet(inet: Inet, out: &mut Vec<u8>) {
+    out.push(INET);
+    let _ = write!(out, "{}/{}", inet.address, inet.bits);
 }
 
 fn text(text: &str, form: Form, out: &mut Vec<u8>) {
@@ -139,9 +143,20 @@ fn auto(out: &mut Vec<u8>) {
     } else if let Some(uuid) = uuid(body) {
         out.clear();
         with(UUID, &uuid, out);
+    } else if let Some(address) = address(body) {
+        out.clear();
+        inet(address, out);
     } else if is_email(body) {
         lower(EMAIL, out);
     }
+}
+
+/// An IP address. Most texts are none, which their beginning tells.
+fn address(text: &[u8]) -> Option<Inet> {
+    let separates = |byte: &u8| matches!(byte, b'.' | b':');
+    let digits = text.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    text.get(digits).filter(|byte| digits <= 4 && separates(byte))?;
+    network::parse(std::str::from_utf8(text).ok()?)
 }
 
 /// An integer as Postgres writes it, of any size.
@@ -204,25 +219,55 @@ fn one_space(out: &mut Vec<u8>) {
 }
 
 fn phone(country: Option<u16>, out: &mut Vec<u8>) {
-    let international = out[1..].starts_with(b"+");
-    // An optional trunk zero, as in +44 (0)20.
-    let text = behind_tag(out).replace("(0)", if international { "" } else { "0" });
-    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_digit).collect();
-    if digits.is_empty() {
-        // No number at all: different texts stay different.
+    let text = behind_tag(out);
+    // What stands before the number is no part of it, and an extension is none.
+    let text = &text[text.find(['+', '(']).or(text.find(is_digit)).unwrap_or(0)..];
+    let end = text.find(|c: char| c.is_alphabetic() || "#;,".contains(c)).unwrap_or(text.len());
+    let (text, more) = text.split_at(end);
+    if !more.is_empty() && text.chars().filter(|c| is_digit(*c)).count() < 7 {
+        // Letters that are dialled, or no number: different texts stay different.
         return;
     }
+    let plus = text.starts_with('+');
+    // The trunk prefix that is said and not called from abroad, as in +44 (0)20.
+    let digits = text.replace("(0)", if plus || text.starts_with("00") { "" } else { "0" });
+    let digits: String = digits.chars().filter(|c| is_digit(*c)).collect();
+    if digits.is_empty() {
+        return;
+    }
+    let abroad = match country {
+        Some(1) => digits.strip_prefix("011").or(digits.strip_prefix("00")),
+        _ => digits.strip_prefix("00"),
+    };
     out.clear();
-    match (international, digits.strip_prefix(b"00"), country) {
-        (true, ..) => with(PHONE, &digits, out),
-        (false, Some(digits), _) => with(PHONE, digits, out),
+    match (plus, abroad, country) {
+        (true, ..) => with(PHONE, digits.as_bytes(), out),
+        (false, Some(digits), _) => with(PHONE, digits.as_bytes(), out),
         (false, None, Some(country)) => {
             out.push(PHONE);
-            let _ = write!(out, "{country}");
-            out.extend_from_slice(digits.strip_prefix(b"0").unwrap_or(&digits));
+            let _ = write!(out, "{country}{}", without_trunk(country, &digits));
         }
-        (false, None, None) => with(NATIONAL, &digits, out),
+        (false, None, None) => with(NATIONAL, digits.as_bytes(), out),
     }
+}
+
+fn is_digit(c: char) -> bool {
+    c.is_ascii_digit()
+}
+
+/// A national number without the prefix of calls beyond the area (ITU-T E.164, national numbering
+/// plans).
+fn without_trunk(country: u16, digits: &str) -> &str {
+    let eleven = digits.len() == 11;
+    match country {
+        1 => digits.strip_prefix('1').filter(|_| eleven),
+        7 => digits.strip_prefix('8').filter(|_| eleven),
+        36 => digits.strip_prefix("06"),
+        // In Italy and San Marino the zero is part of the number.
+        39 | 378 => None,
+        _ => digits.strip_prefix('0'),
+    }
+    .unwrap_or(digits)
 }
 
 #[cfg(test)]
@@ -259,6 +304,10 @@ mod tests {
         assert_eq!(auto("0"), of(Value::Float(0.0), Form::Auto));
         let long = "123456789012345678901234567890123456789012345";
         assert_eq!(auto(long), of(Value::Numeric(long), Form::Auto));
+        assert_eq!(auto(long), of(Value::Numeric(&format!("{long}.000")), Form::Auto));
+        assert_eq!(of(Value::Numeric("-0.00"), Form::Auto), auto("0"));
+        let places = format!("1.5{}", "0".repeat(60));
+        assert_eq!(of(Value::Numeric("1.5"), Form::Auto), of(Value::Numeric(&places), Form::Auto));
         // No spelling of an integer.
         for text in ["042", "-0", "+42", "4 2", ""] {
             assert_eq!(auto(text)[0], TEXT, "{text}");
@@ -275,6 +324,17 @@ mod tests {
     }
 
     #[test]
+    fn text_and_addresses_join() {
+        let of = |text: &str| of(Value::Inet(network::parse(text).unwrap()), Form::Auto);
+        assert_eq!(auto("10.1.2.3"), of("10.1.2.3"));
+        assert_eq!(auto("2001:DB8:0::1"), of("2001:db8::1"));
+        assert_eq!(auto("10.0.0.0/8"), of("10.0.0.0/8"));
+        for text in ["10.1.2", "1.5", "a.b", "10.1.2.3 x", "10.1.2.3/+8"] {
+            assert_eq!(auto(text)[0], TEXT, "{text}");
+        }
+    }
+
+    #[test]
     fn phones_are_e164() {
         let german = Form::Phone { country: Some(49) };
         let phone = |text| of(Value::Text(text), german);
@@ -282,6 +342,24 @@ mod tests {
         {
             assert_eq!(phone(text), b"P491701234567", "{text}");
         }
+        let american = |text| of(Value::Text(text), Form::Phone { country: Some(1) });
+        for text in [
+            "(202) 555-0134",
+            "1-202-555-0134",
+            "+1 202.555.0134",
+            "011 1 202 555 0134",
+            "Tel: 202-555-0134 ext. 12",
+            "2025550134",
+        ] {
+            assert_eq!(american(text), b"P12025550134", "{text}");
+        }
+        // A number in one source, text in the other.
+        let bigint = of(Value::Integer(2_025_550_134), Form::Phone { country: Some(1) });
+        assert_eq!(bigint, b"P12025550134");
+        let italian = |text| of(Value::Text(text), Form::Phone { country: Some(39) });
+        assert_eq!(italian("06 1234567"), italian("+39 06 1234567"));
+        assert_eq!(phone("0049 (0)170 1234567"), phone("+49 170 1234567"));
+        assert_ne!(american("1-800-FLOWERS"), american("1-800-LAWYERS"));
         let national = Form::Phone { country: None };
         assert_eq!(of(Value::Text("0170 12"), national), b"Q017012");
         assert_ne!(phone("n/a"), phone("unknown"));

@@ -24,6 +24,7 @@ pub(super) fn network(inet: Inet, v4: u8, v6: u8) -> Inet {
 /// An address as text, with or without a netmask.
 pub(crate) fn parse(text: &str) -> Option<Inet> {
     let (address, bits) = match text.trim().split_once('/') {
+        Some((_, bits)) if bits.starts_with('+') => return None,
         Some((address, bits)) => (address, Some(bits.parse().ok()?)),
         None => (text.trim(), None),
     };
