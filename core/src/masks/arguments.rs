@@ -8,7 +8,7 @@ use super::generalize::{Step, Unit};
 use super::json::Path;
 use super::noise::Amount;
 use super::parse::{Argument, DEFAULT_DOMAIN, Node, Shape, of_node};
-use super::{Mask, MaskError};
+use super::{IntWidth, Mask, MaskError, TypeFamily};
 use crate::privacy::Domain;
 
 /// The arguments that are left to be looked at.
@@ -351,8 +351,15 @@ fn json(arguments: Vec<Argument>) -> Result<Mask, MaskError> {
                 })?;
                 let position = value.position;
                 let mask = of_node(value)?;
-                if matches!(mask, Mask::Json { .. } | Mask::Shuffle) {
-                    return fail("json", position, "a mask for one value");
+                if matches!(mask, Mask::Json { .. } | Mask::Shuffle) || !fits_json(&mask) {
+                    return fail(
+                        "json",
+                        position,
+                        "a mask of text or numbers that keeps them such",
+                    );
+                }
+                if rules.iter().any(|(known, _)| *known == path) {
+                    return fail("json", key.position, "each path once");
                 }
                 rules.push((path, mask));
             }
@@ -364,4 +371,14 @@ fn json(arguments: Vec<Argument>) -> Result<Mask, MaskError> {
         }
     }
     Ok(Mask::Json { rules, keep_rest: rest.unwrap_or(false) })
+}
+
+/// Whether a mask makes text or a number of any value that JSON has; others would make all null.
+fn fits_json(mask: &Mask) -> bool {
+    let integer = TypeFamily::Integer(IntWidth::Eight);
+    [TypeFamily::Text, integer, TypeFamily::Numeric].iter().any(|family| {
+        let fits =
+            |to| matches!(to, TypeFamily::Text | TypeFamily::Integer(_) | TypeFamily::Numeric);
+        mask.result(family).is_ok_and(fits)
+    })
 }

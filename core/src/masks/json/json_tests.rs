@@ -49,7 +49,7 @@ fn masks_at_any_depth() {
 }
 
 #[test]
-fn the_longest_path_counts_and_then_the_first() {
+fn the_longest_path_counts_and_then_the_one_that_names() {
     let document = r#"{"email":"ab@example.com","more":{"email":"cd@example.com","n":[1]}}"#;
     for mask in ["json('$' => keep, '$.email' => null)", "json('$.email' => null, '$' => keep)"] {
         assert_eq!(
@@ -65,8 +65,11 @@ fn the_longest_path_counts_and_then_the_first() {
         of("json('$' => constant('x'), '$.more.n[0]' => generalize(10))", document),
         r#"{"email":"x","more":{"email":"x","n":[0]}}"#
     );
-    let mask = "json('$.a' => null, '$.*' => keep)";
-    assert_eq!(of(mask, r#"{"a":1,"b":2}"#), r#"{"a":null,"b":2}"#);
+    for mask in ["json('$.a' => null, '$.*' => keep)", "json('$.*' => keep, '$.a' => null)"] {
+        assert_eq!(of(mask, r#"{"a":1,"b":2}"#), r#"{"a":null,"b":2}"#, "{mask}");
+    }
+    let mask = "json('$[*].a' => keep, '$[0].*' => null)";
+    assert_eq!(of(mask, r#"[{"a":1},{"a":2}]"#), r#"[{"a":null},{"a":2}]"#);
 }
 
 #[test]
@@ -75,7 +78,7 @@ fn what_a_mask_does_not_fit_is_hidden() {
     let document = r#"{"a":1,"b":true,"c":{"d":"x"},"e":["abc@example.com",2],"f":null}"#;
     assert_eq!(
         of(mask, document),
-        r#"{"a":null,"b":null,"c":null,"e":["ab******@ex******.com",null],"f":null}"#
+        r#"{"a":null,"b":null,"c":null,"e":["a******@ex******.com",null],"f":null}"#
     );
     // Too short to encrypt, out of range.
     assert_eq!(of("json('$.*' => fpe(person))", r#"{"a":"123"}"#), r#"{"a":null}"#);

@@ -2,7 +2,8 @@
 //!
 //! The text is walked once; what is kept is copied as it stands, so that numbers stay exact and keys in
 //! their order. Closed by default: members that no path leads to are left out with their names, and
-//! elements become null, unless the mask says `rest => keep`. A mask that does not fit a value, or
+//! elements become null, unless the mask says `rest => keep`. The longest path that matches counts, and
+//! of those the one that names a member or an element sooner. A mask that does not fit a value, or
 //! cannot take it, makes it null; an object as well. An array has its elements masked.
 
 mod path;
@@ -90,8 +91,11 @@ impl JsonMasker {
                 columns,
             })
         });
+        let mut rules: Vec<Rule> = rules.collect::<Result<_, MaskError>>()?;
+        // Of paths as long as each other a name comes before a star, whoever was written first.
+        rules.sort_by_key(|rule| rule.steps.iter().map(|s| *s == Step::All).collect::<Vec<_>>());
         Ok(JsonMasker {
-            rules: rules.collect::<Result<_, MaskError>>()?,
+            rules,
             keep_rest,
             value: String::new(),
             masked: String::new(),
