@@ -166,8 +166,8 @@ fn place(step: Step, value: Value<'_>, mask: &'static str) -> Result<Place, Mask
         ) => return Ok(Place::Nowhere),
         (Step::Unit(unit), Value::Timestamp(at) | Value::TimestampTz(at)) => match unit.micros() {
             Some(micros) => {
-                let lower = at.div_euclid(micros) * micros;
-                (timestamp(Some(lower)), timestamp(lower.checked_add(micros)))
+                let lower = at.div_euclid(micros).checked_mul(micros);
+                (timestamp(lower), timestamp(lower.and_then(|at| at.checked_add(micros))))
             }
             None => {
                 let (lower, upper) = unit.days(at.div_euclid(DAY));
@@ -193,7 +193,11 @@ pub(super) fn lower<'o>(
     if let (Step::Width(width), Value::Float(number)) = (step, value) {
         let width = width.to_f64();
         let lower = (number / width).floor() * width;
-        return Ok(if number.is_finite() { Masked::Float(lower) } else { Masked::Unchanged });
+        return match (number.is_finite(), lower.is_finite()) {
+            (false, _) => Ok(Masked::Unchanged),
+            (true, true) => Ok(Masked::Float(lower)),
+            (true, false) => Err(MaskError::OutOfRange { mask }),
+        };
     }
     let Place::In((lower, _)) = place(step, value, mask)? else { return Ok(Masked::Unchanged) };
     match lower {
@@ -231,13 +235,17 @@ pub(super) fn range<'o>(
     })
 }
 
-/// The range between two bounds, open at the ends; NULL for NaN.
-pub(super) fn band<'o>(bounds: &[Decimal], value: Value<'_>) -> Result<Masked<'o>, MaskError> {
+/// The range between two bounds, open at the ends and where the type ends; NULL for NaN.
+pub(super) fn band<'o>(
+    bounds: &[Decimal],
+    value: Value<'_>,
+    holds: impl Fn(i64) -> bool,
+) -> Result<Masked<'o>, MaskError> {
     let mask = "bands";
     let edge = |at: Option<&Decimal>, integer: bool| match integer {
         false => at.copied().map(Edge::Numeric),
         // The first integer that is not below a bound with a fraction.
-        true => at.and_then(|bound| ceiling(*bound)).map(Edge::Integer),
+        true => at.and_then(|bound| ceiling(*bound)).filter(|at| holds(*at)).map(Edge::Integer),
     };
     let (at, integer) = match value {
         Value::Integer(number) => {

@@ -194,7 +194,9 @@ impl Masker {
             (Work::GeneralizeRange(step), value) => {
                 generalize::range(*step, value, |number| width.holds(number))
             }
-            (Work::Bands(bounds), value) => generalize::band(bounds, value),
+            (Work::Bands(bounds), value) => {
+                generalize::band(bounds, value, |number| width.holds(number))
+            }
             (Work::Age, value) => age::age(value, self.today),
             (Work::AgeBand(years), value) => age::band(value, *years, self.today),
             (Work::Noise(noise), value) => noise.mask(value, entity(), out),

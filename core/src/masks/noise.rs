@@ -19,7 +19,7 @@ use std::fmt::Write;
 pub enum Amount {
     /// In the value's own unit.
     Absolute(Decimal),
-    /// Of the value, in percent.
+    /// Of the value, in percent. Of zero that is nothing.
     Percent(Decimal),
     /// Microseconds, for dates whole days.
     Time(i64),
@@ -116,16 +116,14 @@ impl Noise {
         let share = below(word, 2 * WHOLE as u64 + 1) as i64 - WHOLE;
         match (self.amount, value) {
             (amount, Value::Integer(number)) => {
-                let by = match amount {
-                    Amount::Absolute(by) => Decimal::from(even(word, by.to_i64().unwrap_or(0))),
-                    Amount::Percent(percent) => {
-                        percent_of(Decimal::from(number), percent, share, 0)
-                            .ok_or_else(out_of_range)?
-                    }
+                let most = match amount {
+                    Amount::Absolute(by) => by.to_i64(),
+                    Amount::Percent(percent) => share_of(number, percent),
                     Amount::Time(_) => return Err(MaskError::Unreadable { mask: "noise" }),
                 };
+                let by = even(word, most.ok_or_else(out_of_range)?);
                 let top = i64::MAX >> (63 - self.width.bits());
-                let sum = i128::from(number) + by.parts().0;
+                let sum = i128::from(number) + i128::from(by);
                 let inside = sum.clamp(-i128::from(top) - 1, i128::from(top));
                 i64::try_from(inside).map(Masked::Integer).map_err(|_| out_of_range())
             }
@@ -151,7 +149,8 @@ impl Noise {
             }
             (Amount::Percent(percent), Value::Float(number)) => {
                 let by = number * (percent.to_f64() / 100.0) * (share as f64 / WHOLE as f64);
-                Ok(Masked::Float(if number.is_finite() { number + by } else { number }))
+                let noisy = (number + by).clamp(f64::MIN, f64::MAX);
+                Ok(if number.is_finite() { Masked::Float(noisy) } else { Masked::Unchanged })
             }
             (Amount::Time(_), Value::Date(DATE_INFINITY | DATE_MINUS_INFINITY))
             | (
@@ -184,6 +183,16 @@ fn even(word: u64, by: i64) -> i64 {
 
 fn moved(at: i64, word: u64, micros: i64) -> i64 {
     at.saturating_add(even(word, micros)).clamp(civil::MIN_TIMESTAMP, civil::END_TIMESTAMP - 1)
+}
+
+/// `percent` of an integer's size, rounded up: rounded down it would be nothing for small integers, which
+/// would be shown as they are.
+fn share_of(number: i64, percent: Decimal) -> Option<i64> {
+    let (units, scale) = percent.parts();
+    let product = i128::from(number).checked_abs()?.checked_mul(units)?;
+    let whole = 10i128.checked_pow(scale.checked_add(2)?)?;
+    let up = product / whole + i128::from(product % whole > 0);
+    i64::try_from(up).ok().filter(|most| *most <= 1 << 62)
 }
 
 /// `number × percent / 100 × share`, rounded to `places`.
@@ -237,6 +246,27 @@ mod tests {
         assert!(values.iter().any(|v| *v > 90) && values.iter().any(|v| *v < -90));
         let mean = values.iter().sum::<i64>() as f64 / 1000.0;
         assert!(mean.abs() < 10.0, "{mean}");
+    }
+
+    #[test]
+    fn small_integers_move_too() {
+        let mut noise = noise("10%", true, TypeFamily::Integer(IntWidth::Two));
+        let mut seen: Vec<i64> = (0..100).map(|e| integer(&mut noise, 7, Some(e))).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen, [6, 7, 8]);
+        assert_eq!(share_of(i64::MIN, "1".parse().unwrap()), Some(92_233_720_368_547_759));
+    }
+
+    #[test]
+    fn floats_end_at_the_ends_of_the_type() {
+        let mut noise = noise("100%", true, TypeFamily::Float);
+        for entity in 0..20 {
+            let entity = Some(Value::Integer(entity));
+            let mut out = String::new();
+            let noisy = noise.mask(Value::Float(f64::MAX), entity, &mut out);
+            assert!(matches!(noisy, Ok(Masked::Float(of)) if of.is_finite()), "{noisy:?}");
+        }
     }
 
     #[test]
