@@ -31,15 +31,23 @@ pub fn partial(text: &str, prefix: u32, pad: &str, suffix: u32, out: &mut String
 pub fn email(text: &str, out: &mut String) {
     let parts = text.trim().rsplit_once('@').and_then(|(local, host)| {
         let (name, top) = host.rsplit_once('.')?;
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        // Letters, or those of other scripts as DNS writes them.
+        let letters = |c: char| c.is_ascii_alphabetic();
         let good = !local.is_empty() && !local.contains(['@', ' ']) && !name.is_empty();
-        (good && !top.is_empty() && top.len() <= 24 && top.chars().all(plain))
+        let top_is_one = top.starts_with("xn--") || top.chars().all(letters);
+        (good && (2..=24).contains(&top.len()) && top.is_ascii() && top_is_one)
             .then_some((local, name, top))
     });
     let Some((local, name, top)) = parts else { return out.push_str(STARS) };
-    partial(local, 2, STARS, 0, out);
+    // Two characters, and never more than half.
+    let keep = |of: &str| match of.chars().take(4).count() {
+        0..=2 => 0,
+        3 => 1,
+        _ => 2,
+    };
+    partial(local, keep(local), STARS, 0, out);
     out.push('@');
-    partial(name, 2, STARS, 0, out);
+    partial(name, keep(name), STARS, 0, out);
     out.push('.');
     out.push_str(top);
 }
@@ -79,10 +87,15 @@ pub fn url(text: &str, out: &mut String) {
         let authority = rest.split(['/', '?', '#', '\\']).next()?;
         let host = authority.rsplit('@').next()?;
         // A port goes; the colons of an IPv6 address stay within brackets.
-        let host = match host.rfind(']') {
-            Some(end) => host.get(..=end)?,
-            None => host.split(':').next()?,
+        let (host, port) = match host.rfind(']') {
+            Some(end) => host.split_at_checked(end + 1)?,
+            None => host.split_at_checked(host.find(':').unwrap_or(host.len()))?,
         };
+        // What is no port may be a password with a slash in it, and what stands before it a name.
+        let digits = |c: char| c.is_ascii_digit() || c == ':';
+        if !port.chars().all(digits) {
+            return None;
+        }
         let known = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
         let plain = |c: char| c.is_alphanumeric() || "-._[]:".contains(c);
         let good =
@@ -98,7 +111,13 @@ pub fn url(text: &str, out: &mut String) {
     out.push_str(STARS);
 }
 
-/// `Anna Maria` is `A. M.`: the first letter of each word of at least two.
+/// Characters of scripts in which one is a syllable or a word, often the whole family name.
+fn says_much(c: char) -> bool {
+    matches!(c, '\u{1100}'..='\u{11ff}' | '\u{2e80}'..='\u{9fff}' | '\u{a000}'..='\u{a4cf}'
+        | '\u{ac00}'..='\u{d7ff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
+}
+
+/// `Anna Maria` is `A. M.`: the first letter of each word of at least two, of alphabets.
 pub fn initial(text: &str, out: &mut String) {
     let mut words = 0;
     for word in text.split(|c: char| c.is_whitespace() || c == '-').filter(|word| !word.is_empty())
@@ -109,7 +128,7 @@ pub fn initial(text: &str, out: &mut String) {
         words += 1;
         let mut letters = word.chars();
         match (letters.next(), letters.next()) {
-            (Some(first), Some(_)) if first.is_alphabetic() => out.push(first),
+            (Some(first), Some(_)) if first.is_alphabetic() && !says_much(first) => out.push(first),
             _ => out.push('*'),
         }
         out.push('.');
@@ -154,8 +173,19 @@ mod tests {
     #[test]
     fn emails() {
         assert_eq!(of(email, "daamien@gmail.com"), "da******@gm******.com");
+        assert_eq!(of(email, "bob@gmx.net"), "b******@g******.net");
         assert_eq!(of(email, "ab@x.org"), "******@******.org");
-        for text in ["", "anna", "anna@localhost", "@x.org", "a@b@c.org", "anna@x.", "anna@.org"] {
+        for text in [
+            "",
+            "anna",
+            "anna@localhost",
+            "@x.org",
+            "a@b@c.org",
+            "anna@x.",
+            "anna@.org",
+            "a@b.anna-smith",
+            "a@b.2010",
+        ] {
             assert_eq!(of(email, text), STARS, "{text}");
         }
     }
@@ -177,7 +207,16 @@ mod tests {
             "https://example.com/******"
         );
         assert_eq!(of(url, "http://[2001:db8::1]:80/"), "http://[2001:db8::1]/******");
-        for text in ["", "bob", "http://", "http:///bob", "http://a b/", "1x://host/"] {
+        for text in [
+            "",
+            "bob",
+            "http://",
+            "http:///bob",
+            "http://a b/",
+            "1x://host/",
+            "https://bob:p/w@host/",
+            "http://[::1]bob/",
+        ] {
             assert_eq!(of(url, text), STARS, "{text}");
         }
     }
@@ -188,6 +227,9 @@ mod tests {
         assert_eq!(of(initial, "A"), "*.");
         assert_eq!(of(initial, " "), "*.");
         assert_eq!(of(initial, "42x"), "*.");
+        // The first is the family name.
+        assert_eq!(of(initial, "王小明"), "*.");
+        assert_eq!(of(initial, "김민수"), "*.");
     }
 
     proptest! {
