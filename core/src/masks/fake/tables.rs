@@ -92,6 +92,8 @@ mod tests {
                 assert!(words.iter().all(|word| !word.is_empty() && word.trim() == *word));
             }
             for words in [&tables.first_plain, &tables.last_plain] {
+                // Two that become one would make fewer fakes than are said.
+                assert_eq!(words.iter().collect::<HashSet<_>>().len(), words.len());
                 assert!(words.iter().all(|word| !word.is_empty() && word.is_ascii()));
             }
         }
