@@ -1,7 +1,9 @@
 //! From a masked value back to what to ask a source for.
 //!
 //! A query that compares a column under an invertible mask with a literal may be sent: the literal is
-//! made clear here and bound as a value, and rows that match at the source are those that match here.
+//! made clear here and bound as a value. Every row that matches here then matches at the source. The
+//! source may find more, where its type calls different texts equal (`citext`, `1.5` and `1.50`, a
+//! collation that is not deterministic), so the comparison of masked values is still made here.
 
 use super::fpe::{Fpe, IntegerFpe};
 use super::{Context, IntWidth, Mask, MaskError, Masked, Tokens, TypeFamily, Value};
