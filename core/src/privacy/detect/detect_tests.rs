@@ -87,6 +87,64 @@ fn what_nobody_can_say_stays_closed() {
     assert_eq!(short(&column("name", &TypeFamily::Text)), CLOSED);
 }
 
+/// What a person's data is called, in any type it is kept in, is never public.
+#[test]
+fn no_personal_data_is_public() {
+    let texts = TypeFamily::Array(Box::new(TypeFamily::Text));
+    let bigint = TypeFamily::Integer(IntWidth::Eight);
+    let bigints = TypeFamily::Array(Box::new(bigint.clone()));
+    let text = &TypeFamily::Text;
+    for name in [
+        "name",
+        "dob",
+        "parent_email",
+        "ip",
+        "notes",
+        "street",
+        "photo_url",
+        "username",
+        "guardian_phone",
+        "birthday",
+        "geburtsdatum",
+        "prénom",
+        "apellido",
+        "data",
+        "title",
+    ] {
+        for family in [text, &texts, &TypeFamily::Json, &TypeFamily::Bytea] {
+            assert_ne!(detect(&column(name, family)).class, Some(Class::Public), "{name} {family}");
+        }
+    }
+    for (name, family) in [
+        ("dob", &TypeFamily::Float),
+        ("birth_year", &TypeFamily::Numeric),
+        ("ip", &bigint),
+        ("last_ip", &TypeFamily::Numeric),
+        ("phone2", &bigint),
+        ("phones", &bigints),
+        ("homephone", &bigint),
+        ("facebook_id", &bigint),
+        ("ssn", &TypeFamily::Integer(IntWidth::Four)),
+        ("zip", &TypeFamily::Integer(IntWidth::Four)),
+        ("lat", &TypeFamily::Float),
+        ("age", &TypeFamily::Float),
+    ] {
+        let found = detect(&column(name, family));
+        assert!(
+            found.class.is_some_and(|class| class > Class::Public),
+            "{name} {family}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn of_two_as_sure_the_stricter_counts() {
+    let samples = ["a@b.org", "c@d.com", "e@f.net", "g@h.org", "i@j.de"];
+    let password = Column { samples: &samples, ..column("password", &TypeFamily::Text) };
+    assert_eq!(short(&password), sure(Class::Secret, Kind::Password, "null"));
+    assert_eq!(detect(&password).evidence[0], Evidence::Name("password"));
+}
+
 #[test]
 fn a_name_in_a_table_of_people_is_a_persons() {
     let name = Column { table: "Students", ..column("name", &TypeFamily::Text) };

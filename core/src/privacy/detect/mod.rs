@@ -123,10 +123,14 @@ pub fn detect(column: &Column<'_>) -> Finding {
     let name = words::split(column.name);
     let mut evidence = Vec::new();
     let mut best: Option<(Kind, Certainty)> = None;
+    // The surest counts, and of two as sure the one that protects more.
+    let rank = |kind: Kind, certainty: Certainty| (certainty, kind.class(column.minors));
     let mut say = |kind, certainty, why| {
-        evidence.push(why);
-        if best.is_none_or(|(_, before)| certainty > before) {
+        if best.is_none_or(|(of, before)| rank(kind, certainty) > rank(of, before)) {
             best = Some((kind, certainty));
+            evidence.insert(0, why);
+        } else {
+            evidence.push(why);
         }
     };
 
@@ -189,12 +193,20 @@ fn can_hold(kind: Kind, family: &TypeFamily) -> bool {
                 | TypeFamily::Timestamp
                 | TypeFamily::TimestampTz
                 | TypeFamily::Text
+                | TypeFamily::Json
                 | TypeFamily::Integer(_)
+                | TypeFamily::Numeric
+                | TypeFamily::Float
         ),
         Kind::Age => {
-            matches!(family, TypeFamily::Integer(_) | TypeFamily::Numeric | TypeFamily::Text)
+            let number = matches!(family, TypeFamily::Integer(_) | TypeFamily::Numeric);
+            number || matches!(family, TypeFamily::Float | TypeFamily::Text)
         }
-        Kind::Ip => matches!(family, TypeFamily::Inet | TypeFamily::Text),
+        // Also packed into a number.
+        Kind::Ip => {
+            could_hold_text(family)
+                || matches!(family, TypeFamily::Integer(_) | TypeFamily::Numeric)
+        }
         Kind::Location => !matches!(family, TypeFamily::Bool | TypeFamily::Date),
         Kind::Health | Kind::Belief | Kind::Income | Kind::Education => true,
         Kind::Phone
@@ -204,6 +216,7 @@ fn can_hold(kind: Kind, family: &TypeFamily) -> bool {
         | Kind::StateNumber
         | Kind::Gender
         | Kind::Password
+        | Kind::Profile
         | Kind::Device => {
             could_hold_text(family)
                 || matches!(

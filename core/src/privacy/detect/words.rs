@@ -83,7 +83,16 @@ pub(super) fn kind(words: &[String]) -> Option<Found> {
 
 fn has_term(words: &[String], term: &str) -> bool {
     let count = term.split(' ').count();
-    words.windows(count).any(|window| window.iter().map(String::as_str).eq(term.split(' ')))
+    let is = |window: &[String]| {
+        window.iter().zip(term.split(' ')).all(|(word, of)| word == of || is_one_of(word, of))
+    };
+    words.windows(count).any(is)
+}
+
+/// Whether a word is one of several of a term's: `phones`, `email2`.
+fn is_one_of(word: &str, of: &str) -> bool {
+    let one = word.trim_end_matches(|c: char| c.is_ascii_digit());
+    one == of || one.strip_suffix('s') == Some(of) && of.len() > 2
 }
 
 fn any_of(words: &[String], set: &[&str]) -> bool {
@@ -144,6 +153,12 @@ mod tests {
             ("password_hash", Kind::Password),
             ("device_token", Kind::Device),
             ("contraseña", Kind::Password),
+            ("parent_emails", Kind::Email),
+            ("phone2", Kind::Phone),
+            ("HomePhone", Kind::Phone),
+            ("homephone", Kind::Phone),
+            ("photo_urls", Kind::Photo),
+            ("facebook_id", Kind::Profile),
         ] {
             assert_eq!(kind_of(name), Some(expected), "{name}");
         }
