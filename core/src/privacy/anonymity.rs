@@ -6,45 +6,47 @@
 //! entropy); Li, Li, Venkatasubramanian 2007 (t, with the variational distance of equal ground
 //! distance for categories).
 
-/// An equivalence class: how often each sensitive value occurs in it. Values that occur nowhere else
-/// may be left out; with several classes the same index is the same value.
+/// An equivalence class: how often each sensitive value occurs in it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Group {
-    /// Rows by sensitive value.
-    pub counts: Vec<u64>,
+    /// A number for each sensitive value that occurs, the same in all classes and each once, counted
+    /// from 0 without gaps; and its rows.
+    pub counts: Vec<(usize, u64)>,
 }
 
 impl Group {
     /// Its rows.
     pub fn size(&self) -> u64 {
-        self.counts.iter().fold(0, |sum, count| sum.saturating_add(*count))
+        self.rows().fold(0, u64::saturating_add)
     }
 
     /// How many sensitive values it has.
     pub fn distinct(&self) -> u64 {
-        self.counts.iter().filter(|count| **count > 0).count() as u64
+        self.rows().count() as u64
     }
 
     /// e to the entropy of its sensitive values: the effective number of them, at least 1.
     pub fn entropy(&self) -> f64 {
         let size = self.size() as f64;
-        let entropy: f64 = shares(&self.counts, size).map(|share| -share * share.ln()).sum();
-        entropy.exp()
+        let shares = self.rows().map(|rows| rows as f64 / size);
+        shares.map(|share| -share * share.ln()).sum::<f64>().exp()
+    }
+
+    fn rows(&self) -> impl Iterator<Item = u64> + '_ {
+        self.counts.iter().map(|(_, rows)| *rows).filter(|rows| *rows > 0)
     }
 
     /// The variational distance, 0 to 1, of its sensitive values from the whole's.
     fn distance(&self, whole: &[u64], total: f64) -> f64 {
         let size = self.size() as f64;
-        let differences = whole.iter().enumerate().map(|(at, all)| {
-            let own = self.counts.get(at).copied().unwrap_or(0) as f64;
-            (own / size - *all as f64 / total).abs()
+        // What some shares are above the whole's, others are below: half the sum of both is the sum of
+        // the first, and only values of the class are above.
+        let above = self.counts.iter().map(|(value, rows)| {
+            let all = whole.get(*value).copied().unwrap_or(0) as f64;
+            (*rows as f64 / size - all / total).max(0.0)
         });
-        differences.sum::<f64>() / 2.0
+        above.sum()
     }
-}
-
-fn shares(counts: &[u64], size: f64) -> impl Iterator<Item = f64> + '_ {
-    counts.iter().filter(|count| **count > 0).map(move |count| *count as f64 / size)
 }
 
 fn occupied(groups: &[Group]) -> impl Iterator<Item = &Group> {
@@ -71,13 +73,15 @@ pub fn l_entropy(groups: &[Group]) -> Option<f64> {
 /// without rows.
 pub fn t_variational(groups: &[Group]) -> Option<f64> {
     let mut whole: Vec<u64> = Vec::new();
-    for group in groups {
-        whole.resize(whole.len().max(group.counts.len()), 0);
-        for (sum, count) in whole.iter_mut().zip(&group.counts) {
-            *sum = sum.saturating_add(*count);
+    for (value, rows) in groups.iter().flat_map(|group| &group.counts) {
+        if whole.len() <= *value {
+            whole.resize(*value + 1, 0);
+        }
+        if let Some(sum) = whole.get_mut(*value) {
+            *sum = sum.saturating_add(*rows);
         }
     }
-    let total = whole.iter().fold(0u64, |sum, count| sum.saturating_add(*count)) as f64;
+    let total = whole.iter().copied().fold(0, u64::saturating_add) as f64;
     occupied(groups).map(|group| group.distance(&whole, total)).max_by(f64::total_cmp)
 }
 
@@ -87,7 +91,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn groups(counts: &[&[u64]]) -> Vec<Group> {
-        counts.iter().map(|counts| Group { counts: counts.to_vec() }).collect()
+        let counts = counts.iter().map(|counts| counts.iter().copied().enumerate().collect());
+        counts.map(|counts| Group { counts }).collect()
     }
 
     fn close(a: Option<f64>, b: f64) -> bool {
@@ -125,7 +130,7 @@ mod tests {
         fn figures_stay_in_their_ranges(
             counts in proptest::collection::vec(proptest::collection::vec(0u64..1000, 0..6), 0..8)
         ) {
-            let all: Vec<Group> = counts.into_iter().map(|counts| Group { counts }).collect();
+            let all = groups(&counts.iter().map(Vec::as_slice).collect::<Vec<_>>());
             if let (Some(l), Some(e)) = (l_distinct(&all), l_entropy(&all)) {
                 prop_assert!(e >= 1.0 - 1e-9);
                 let most = all.iter().map(Group::distinct).max().unwrap_or(0);
