@@ -78,7 +78,8 @@ fn decode(text: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     if text.len() > 2 * MAX_ROOT_BYTES {
         return Err(KeyError::TooLong);
     }
-    if text.bytes().all(|byte| byte.is_ascii_hexdigit()) && text.len().is_multiple_of(2) {
+    // With a digit missing it is still hexadecimal, and not base64 of another key.
+    if text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return hex::decode(text).map(Zeroizing::new).map_err(|_| KeyError::Encoding);
     }
     let config =

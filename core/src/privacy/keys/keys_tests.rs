@@ -52,6 +52,7 @@ fn refuses_what_is_no_key() {
     assert_eq!(parse(""), KeyError::TooShort { bits: 0 });
     assert_eq!(parse(&HEX[2..]), KeyError::TooShort { bits: 248 });
     assert_eq!(parse("correct horse battery staple correct horse"), KeyError::Encoding);
+    assert_eq!(parse(&HEX[1..]), KeyError::Encoding);
     assert_eq!(parse(&"00".repeat(32)), KeyError::NotRandom);
     assert_eq!(parse(&"c0ffee00".repeat(8)), KeyError::NotRandom);
     assert_eq!(parse(&"0123456789abcdef".repeat(300)), KeyError::TooLong);
