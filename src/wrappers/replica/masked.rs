@@ -9,11 +9,10 @@ use crate::pg::{datum, types};
 use crate::privacy::family::family;
 use crate::privacy::keys;
 use crate::privacy::policy::Shown;
-use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::{self, Oid};
 use warehouse_core::copy::Field;
 use warehouse_core::masks::wire::{Outcome, WireMasker, WireType};
-use warehouse_core::masks::{Context, ErrorKind, Mask, MaskError};
+use warehouse_core::masks::{Context, Mask, MaskError};
 
 /// A column of one of the relations of a scan, by relation and number.
 pub type Origin = Option<(u32, i16)>;
@@ -143,7 +142,7 @@ impl ColumnMasker {
         let column = &fetched[at];
         let Some(note) = &column.mask else { return Ok(None) };
         let of = Oid::from(column.of);
-        let told = |error: MaskError| told(&column.name, &error);
+        let told = |error: MaskError| told(&column.name, error);
         let mask: Mask = note.text.parse().map_err(told)?;
         let keyring =
             if mask.domains().is_empty() { None } else { Some(keys::required(mask.name())?) };
@@ -191,7 +190,7 @@ impl ColumnMasker {
         self.outcome = self
             .masker
             .mask(value, &others, &mut self.buffer)
-            .map_err(|error| told(&self.name, &error))?;
+            .map_err(|error| told(&self.name, error))?;
         if let (Outcome::Written, Some(at_most)) = (self.outcome, self.at_most) {
             let text = std::str::from_utf8(&self.buffer[4..]).unwrap_or_default();
             if let Some((end, _)) = text.char_indices().nth(at_most) {
@@ -226,11 +225,6 @@ pub fn withheld(error: Error) -> Error {
 }
 
 /// An error of a mask, which never holds a value.
-fn told(column: &str, error: &MaskError) -> Error {
-    let code = match error.kind() {
-        ErrorKind::Configuration => Code::ERRCODE_INVALID_PARAMETER_VALUE,
-        ErrorKind::Key => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-        ErrorKind::Data => Code::ERRCODE_DATA_EXCEPTION,
-    };
-    Error::new(code, format!("column \"{column}\": {error}"))
+fn told(column: &str, error: MaskError) -> Error {
+    Error::from(error).within(&format!("column \"{column}\""))
 }
