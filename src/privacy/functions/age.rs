@@ -1,15 +1,9 @@
 //! Ages from birth dates, as of the day on which the transaction began.
 
-use super::prepared::{Call, Of, mask};
+use super::prepared::{Call, Of, mask, today};
 use pgrx::datum::Date;
-use pgrx::pg_sys;
 use pgrx::prelude::*;
 use warehouse_core::masks::Value;
-
-fn today() -> i64 {
-    // SAFETY: reads the clock of the transaction.
-    i64::from(unsafe { pg_sys::GetSQLCurrentDate() })
-}
 
 /// The age in years, with 90 and above as 90. (The name `age` would hide Postgres's own.)
 #[pg_extern(stable, strict, parallel_safe)]

@@ -45,6 +45,12 @@ impl Of {
     }
 }
 
+/// The day on which the transaction began, as ages are counted: the first of a call's numbers.
+pub fn today() -> i64 {
+    // SAFETY: reads the clock of the transaction.
+    i64::from(unsafe { pgrx::pg_sys::GetSQLCurrentDate() })
+}
+
 /// What chooses a masker: the function, the type of its value, and its arguments.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
@@ -187,8 +193,14 @@ fn refuse_columns(call: &Call<'_>, mask: &Mask, others: usize) -> Result<()> {
     }
     let message =
         format!("warehouse.{}: the mask reads other columns, and there is no row", call.function);
-    Err(Error::new(Code::ERRCODE_INVALID_PARAMETER_VALUE, message)
-        .hint(format!("Use the function warehouse.{}, which takes their values.", mask.name())))
+    let error = Error::new(Code::ERRCODE_INVALID_PARAMETER_VALUE, message);
+    Err(match mask {
+        Mask::Json { .. } => error,
+        _ => {
+            let hint = format!("Use warehouse.{}(), which takes their values.", mask.name());
+            error.hint(hint)
+        }
+    })
 }
 
 /// A text that was put together from arguments has no position that would mean something to whoever
