@@ -6,3 +6,5 @@
 pub mod error;
 pub mod functions;
 pub mod keys;
+#[cfg(any(test, feature = "pg_test"))]
+mod tests;
