@@ -1,7 +1,7 @@
 //! Results that are written once, into the memory that Postgres takes over.
 
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
-use pgrx::datum::{AnyElement, Datum};
+use pgrx::datum::Datum;
 use pgrx::pg_sys;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
@@ -43,7 +43,8 @@ impl Jsonb {
 unsafe impl<'fcx> ArgAbi<'fcx> for Jsonb {
     unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
         // SAFETY: the caller's promise; the datum itself is taken.
-        Jsonb(unsafe { arg.unbox_unchecked::<AnyElement>() }.datum())
+        let datum = unsafe { arg.unbox_arg_using_from_datum::<pg_sys::Datum>() };
+        Jsonb(datum.unwrap_or(pg_sys::Datum::null()))
     }
 }
 

@@ -5,7 +5,7 @@
 
 pub mod error;
 pub mod family;
-pub mod functions;
+mod functions;
 pub mod keys;
 pub mod policy;
 pub mod right;

@@ -9,6 +9,7 @@ use pgrx::PgSqlErrorCode as Code;
 use std::ffi::OsStr;
 use std::io::Read;
 use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use warehouse_core::privacy::Keyring;
@@ -25,7 +26,11 @@ struct Running(Child);
 impl Drop for Running {
     fn drop(&mut self) {
         if !matches!(self.0.try_wait(), Ok(Some(_))) {
-            let _ = self.0.kill();
+            // What the shell started as well. The id is not given away before the wait.
+            if let Ok(group) = i32::try_from(self.0.id()) {
+                // SAFETY: signals the group that was made for the command.
+                unsafe { libc::kill(-group, libc::SIGKILL) };
+            }
             let _ = self.0.wait();
         }
     }
@@ -51,6 +56,7 @@ pub fn read(command: &OsStr) -> Result<Keyring> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
+        .process_group(0)
         .spawn();
     let mut running = Running(spawned.map_err(failed)?);
     let deadline = Instant::now() + PATIENCE;
