@@ -3,6 +3,7 @@
 pgrx::pg_module_magic!();
 
 mod pg;
+mod privacy;
 mod settings;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;

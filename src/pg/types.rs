@@ -209,6 +209,12 @@ pub fn base_type(oid: Oid) -> Oid {
     unsafe { pg_sys::getBaseType(oid) }
 }
 
+/// What a range type is made of.
+pub fn range_subtype(range: Oid) -> Oid {
+    // SAFETY: a plain lookup.
+    unsafe { pg_sys::get_range_subtype(range) }
+}
+
 /// Whether an aggregate makes its result from its transition value by a function.
 pub fn has_final_function(aggregate: Oid) -> bool {
     // SAFETY: the tuple is released before its memory could go; the struct is the catalog's row.
@@ -247,9 +253,8 @@ pub fn may_hold_instant(of: Oid) -> bool {
         b'c' => super::catalog::relation_attributes(composite_relation(of))
             .into_iter()
             .any(|attribute| may_hold_instant(attribute.of)),
-        // SAFETY: plain lookups.
-        b'r' => may_hold_instant(unsafe { pg_sys::get_range_subtype(of) }),
-        // SAFETY: as above.
+        b'r' => may_hold_instant(range_subtype(of)),
+        // SAFETY: a plain lookup.
         b'm' => may_hold_instant(unsafe { pg_sys::get_multirange_range(of) }),
         _ => matches!(of, pg_sys::TIMESTAMPTZOID | pg_sys::TIMETZOID),
     }
@@ -294,4 +299,25 @@ pub fn by_name(name: &str) -> Option<Oid> {
 /// Whether a type belongs to an extension.
 pub fn is_extension_type(oid: Oid) -> bool {
     extension_of(pg_sys::TypeRelationId, oid).is_some()
+}
+
+/// Whether a type is that of this name which the extension of the same name brings.
+pub fn is_of_extension(oid: Oid, name: &str) -> bool {
+    let owner = extension_of(pg_sys::TypeRelationId, oid);
+    owner.is_some() && owner == extension(name) && bare_name(oid) == name
+}
+
+/// The name of a type without its schema.
+fn bare_name(oid: Oid) -> String {
+    // SAFETY: the tuple is released before its memory could go; the struct is the catalog's row.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::TYPEOID as i32, oid.into());
+        if tuple.is_null() {
+            return String::new();
+        }
+        let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_type>();
+        let name = name_data(&(*form).typname);
+        pg_sys::ReleaseSysCache(tuple);
+        name
+    }
 }

@@ -1,0 +1,3 @@
+//! Privacy: classes and masks of columns, who sees what, how anonymous a table is.
+
+pub mod family;
