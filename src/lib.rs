@@ -11,6 +11,17 @@ mod wrappers;
 
 pgrx::extension_sql_file!("../sql/bootstrap.sql", name = "bootstrap", bootstrap);
 pgrx::extension_sql_file!("../sql/replica.sql", name = "replica");
+pgrx::extension_sql_file!(
+    "../sql/privacy.sql",
+    name = "privacy",
+    requires = [
+        "replica",
+        privacy::family::may_identify_sql,
+        privacy::audit::record_sql,
+        privacy::classify::classify,
+        privacy::survey::classify_schema,
+    ]
+);
 pgrx::extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 
 /// Called when the library is loaded, by `shared_preload_libraries` or by the first function call.
