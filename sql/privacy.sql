@@ -173,7 +173,7 @@ BEGIN
     RAISE EXCEPTION 'role "%" does not exist', explain_policy.role USING ERRCODE = 'undefined_object';
   END IF;
   IF kind IS NULL OR kind NOT IN ('r', 'p', 'f', 'm') THEN
-    RAISE EXCEPTION '"%" is no table', explain_policy.relation USING ERRCODE = 'wrong_object_type',
+    RAISE EXCEPTION '% is no table', explain_policy.relation USING ERRCODE = 'wrong_object_type',
       HINT = 'A view shows of its tables what the policy of these says: ask for them.';
   END IF;
   clear_right := pg_has_role(asked, 'warehouse_clear', 'USAGE');
@@ -318,6 +318,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
   restricted oid := (SELECT r.oid FROM pg_roles r WHERE r.rolname = restrict_sites.role);
+  written bigint;
 BEGIN
   IF restricted IS NULL THEN
     RAISE EXCEPTION 'role "%" does not exist', restrict_sites.role USING ERRCODE = 'undefined_object';
@@ -329,7 +330,8 @@ BEGIN
   DELETE FROM warehouse.site_restrictions s WHERE s.role = restricted;
   INSERT INTO warehouse.site_restrictions (role, site)
     SELECT DISTINCT restricted::regrole, u.site FROM unnest(restrict_sites.sites) AS u(site);
-  PERFORM warehouse.record(format('restrict_sites of %I', restrict_sites.role), rows => cardinality(restrict_sites.sites));
+  GET DIAGNOSTICS written = ROW_COUNT;
+  PERFORM warehouse.record(format('restrict_sites of %I', restrict_sites.role), rows => written);
 END
 $$;
 COMMENT ON FUNCTION warehouse.restrict_sites(name, text[]) IS
@@ -356,16 +358,18 @@ CREATE FUNCTION warehouse.restrict_table(relation regclass) RETURNS void
 AS $$
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relkind IN ('r', 'p')) THEN
-    RAISE EXCEPTION '"%" is no ordinary table', relation USING ERRCODE = 'wrong_object_type';
+    RAISE EXCEPTION '% is no ordinary table', relation USING ERRCODE = 'wrong_object_type';
   END IF;
   IF NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = 'site'
       AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid IN ('text'::regtype, 'varchar'::regtype)) THEN
-    RAISE EXCEPTION '"%" has no column "site" of type text', relation USING ERRCODE = 'undefined_column';
+    RAISE EXCEPTION '% has no column "site" of type text', relation USING ERRCODE = 'undefined_column';
   END IF;
   EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', relation);
   -- Views read with the rights of their owner, which would pass by the policy.
   EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', relation);
-  EXECUTE format('DROP POLICY IF EXISTS warehouse_sites ON %s', relation);
+  IF EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = relation AND p.polname = 'warehouse_sites') THEN
+    EXECUTE format('DROP POLICY warehouse_sites ON %s', relation);
+  END IF;
   -- Subqueries run once a query, not once a row, and leave the column to an index.
   EXECUTE format('CREATE POLICY warehouse_sites ON %s USING ((SELECT warehouse.visible_sites()) IS NULL '
     'OR site = ANY ((SELECT warehouse.visible_sites())::text[]))', relation);
@@ -390,7 +394,7 @@ BEGIN
       AND a.attnum > 0 AND NOT a.attisdropped)
     LIMIT 1;
   IF missing IS NOT NULL THEN
-    RAISE EXCEPTION 'column "%" of relation "%" does not exist', missing, relation USING ERRCODE = 'undefined_column';
+    RAISE EXCEPTION 'column "%" of relation % does not exist', missing, relation USING ERRCODE = 'undefined_column';
   END IF;
   RETURN (SELECT string_agg(format('t.%I AS %s%s', u.name, prefix, u.at), ', ' ORDER BY u.at)
     FROM unnest(columns) WITH ORDINALITY AS u(name, at));
@@ -515,7 +519,7 @@ BEGIN
         -- Figures of logarithms and of fractions are compared with their last digits left out.
         IF item.letter = 't' AND figure > bound + 1e-9 OR item.letter <> 't' AND figure < bound - 1e-9 THEN
           failures := failures || format('%s over (%s) is %s, at %s %s is required', item.kind,
-            (SELECT string_agg(quote_ident(q), ', ') FROM unnest(quasi) AS u(q)), round(figure::numeric, 4),
+            (SELECT string_agg(quote_ident(q), ', ') FROM unnest(quasi) AS u(q)), trim_scale(round(figure::numeric, 6)),
             CASE item.letter WHEN 't' THEN 'most' ELSE 'least' END, bound);
         END IF;
         CONTINUE;
@@ -525,7 +529,7 @@ BEGIN
       HINT = format('It is an object, or a list of them, of: %s.', array_to_string(item.allowed, ', '));
   END LOOP;
   IF failures <> '{}' THEN
-    RAISE EXCEPTION '"%" is not anonymous enough', relation USING ERRCODE = 'check_violation',
+    RAISE EXCEPTION '% is not anonymous enough', relation USING ERRCODE = 'check_violation',
       DETAIL = array_to_string(failures, '; ') || '.',
       HINT = 'warehouse.anonymity_groups() counts the groups that are too small; generalize the columns further, or leave one out.';
   END IF;

@@ -4,5 +4,7 @@ mod audit;
 mod classify;
 mod columns;
 pub mod family;
+#[cfg(any(test, feature = "pg_test"))]
+mod privacy_tests;
 mod samples;
 mod survey;
