@@ -77,6 +77,17 @@ pgrx::extension_sql_file!(
         mask_text,
     ]
 );
+pgrx::extension_sql_file!(
+    "../sql/privacy.sql",
+    name = "privacy",
+    requires = [
+        "replica",
+        privacy::family::may_identify_sql,
+        privacy::audit::record_sql,
+        privacy::classify::classify,
+        privacy::survey::classify_schema,
+    ]
+);
 pgrx::extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 
 /// Called when the library is loaded, by `shared_preload_libraries` or by the first function call.

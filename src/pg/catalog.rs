@@ -352,3 +352,26 @@ pub fn has_foreign_partition(table: Oid, wrapper: &str) -> bool {
         }
     })
 }
+
+/// The owner of a relation.
+pub fn relation_owner(relation: Oid) -> Option<Oid> {
+    // SAFETY: the tuple is released before its memory could go; the struct is the catalog's row.
+    unsafe {
+        let cache = pg_sys::SysCacheIdentifier::RELOID as i32;
+        let tuple = pg_sys::SearchSysCache1(cache, relation.into());
+        if tuple.is_null() {
+            return None;
+        }
+        let owner = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_class>()).relowner;
+        pg_sys::ReleaseSysCache(tuple);
+        Some(owner)
+    }
+}
+
+/// The number of a relation's column, if there is one of this name.
+pub fn column_number(relation: Oid, name: &str) -> Option<i16> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: NUL-terminated name; 0 for none.
+    let number = unsafe { pg_sys::get_attnum(relation, name.as_ptr()) };
+    (number > 0).then_some(number)
+}

@@ -1,24 +1,19 @@
-//! The server's log.
+//! Lines of the server log that tell nothing but what they say.
 
-use pgrx::pg_sys;
-use std::ffi::{CString, c_char, c_int};
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 
-unsafe extern "C-unwind" {
-    fn errstart(level: c_int, domain: *const c_char) -> bool;
-    fn errfinish(file: *const c_char, line: c_int, function: *const c_char);
-}
-
-/// Writes a line to the server's log, and to no client that does not ask for it, without the statement and
-/// its context: those hold values.
-pub fn line(message: &str) {
-    let text = CString::new(message.replace('\0', "")).unwrap_or_default();
-    // SAFETY: as ereport() does it; a message of the level LOG returns. The format takes one string.
+/// Writes a line to the server log, without the statement and the context, which may hold literals.
+/// Clients are not sent it.
+pub fn server_log(text: String) {
+    // SAFETY: both are the backend's own; logging raises nothing, so that they are put back.
     unsafe {
-        if errstart(pg_sys::LOG as c_int, std::ptr::null()) {
-            pg_sys::errmsg_internal(c"%s".as_ptr(), text.as_ptr());
-            pg_sys::errhidestmt(true);
-            pg_sys::errhidecontext(true);
-            errfinish(c"warehouse".as_ptr(), 0, c"warehouse".as_ptr());
-        }
+        let (statement, context) = (pg_sys::debug_query_string, pg_sys::error_context_stack);
+        pg_sys::debug_query_string = std::ptr::null();
+        pg_sys::error_context_stack = std::ptr::null_mut();
+        ErrorReport::new(PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, text, "warehouse")
+            .report(PgLogLevel::LOG_SERVER_ONLY);
+        pg_sys::debug_query_string = statement;
+        pg_sys::error_context_stack = context;
     }
 }

@@ -10,6 +10,7 @@ pub mod executor;
 pub mod explain;
 pub mod guc;
 pub mod hook;
+pub mod identity;
 pub mod join_node;
 mod join_search;
 pub mod join_state;

@@ -97,6 +97,20 @@ pub fn set_column(
     })
 }
 
+/// Removes what ANALYZE or an import has written down of a column.
+pub fn forget_column(relation: Oid, number: i16) {
+    // SAFETY: deletes catalog rows of a relation that the transaction holds a lock on.
+    unsafe { pg_sys::RemoveStatistics(relation, number) };
+}
+
+/// Removes the values of an object of CREATE STATISTICS; ANALYZE fills it again.
+pub fn forget_extended(object: Oid) {
+    for inherited in [false, true] {
+        // SAFETY: deletes a catalog row if there is one.
+        unsafe { pg_sys::RemoveStatisticsDataById(object, inherited) };
+    }
+}
+
 const WIDTH: usize = pg_sys::Natts_pg_statistic as usize;
 
 struct Row {

@@ -5,6 +5,7 @@
 
 use crate::pg::types;
 use pgrx::pg_sys::{self, Oid};
+use pgrx::prelude::*;
 use warehouse_core::masks::{IntWidth, TypeFamily};
 
 /// The family of a type: of a domain that of its base type, of an array and a range that of what is in
@@ -42,4 +43,47 @@ fn composed(of: Oid) -> TypeFamily {
         b'b' if types::is_of_extension(of, "citext") => TypeFamily::Text,
         _ => TypeFamily::Other,
     }
+}
+
+/// Whether values of a type may say who somebody is. Columns of other types are public until
+/// somebody says otherwise; those of a type that may are closed. Unknown types may.
+pub fn may_identify(of: Oid) -> bool {
+    let base = types::base_type(of);
+    match family(base).element() {
+        TypeFamily::Range(of) => may(of),
+        TypeFamily::Other => !is_harmless(base),
+        of => may(of),
+    }
+}
+
+fn may(family: &TypeFamily) -> bool {
+    !matches!(
+        family,
+        TypeFamily::Bool
+            | TypeFamily::Integer(_)
+            | TypeFamily::Numeric
+            | TypeFamily::Float
+            | TypeFamily::Timestamp
+            | TypeFamily::TimestampTz
+    )
+}
+
+/// Enums, times of day, intervals and amounts of money, and arrays of them.
+fn is_harmless(of: Oid) -> bool {
+    let Some(facts) = types::facts(of) else { return false };
+    if facts.element != Oid::INVALID {
+        return is_harmless(types::base_type(facts.element));
+    }
+    facts.kind == b'e'
+        || matches!(
+            of,
+            pg_sys::TIMEOID | pg_sys::TIMETZOID | pg_sys::INTERVALOID | pg_sys::MONEYOID
+        )
+}
+
+/// Whether values of a type may say who somebody is.
+#[pg_extern(name = "may_identify", stable, parallel_safe)]
+#[search_path(pg_catalog, pg_temp)]
+fn may_identify_sql(of: Oid) -> bool {
+    may_identify(of)
 }

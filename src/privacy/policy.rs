@@ -3,11 +3,11 @@
 //! Closed by default: what nobody has classified, and could say something of a person, is not shown. A
 //! policy that cannot be read or does not fit its column hides the column, too.
 
-use super::family::family;
+use super::family::{family, may_identify};
 use crate::pg::types;
-use pgrx::pg_sys::{self, Oid};
+use pgrx::pg_sys::Oid;
 use std::rc::Rc;
-use warehouse_core::masks::{Mask, TypeFamily};
+use warehouse_core::masks::Mask;
 use warehouse_core::privacy::Class;
 use warehouse_core::privacy::detect::{self, Column};
 
@@ -99,24 +99,10 @@ fn masked(mask: Mask, of: Oid) -> Shown {
 /// Whether a column says nothing of a person by its type: numbers, truth values, enums, moments. What it
 /// is called may contradict: a number called `phone`.
 pub fn holds_nobody(name: &str, of: Oid) -> bool {
-    let (family, is_enum) = (family(of), types::is_enum(types::base_type(of)));
-    let by_type = is_enum
-        || matches!(
-            family,
-            TypeFamily::Integer(_)
-                | TypeFamily::Numeric
-                | TypeFamily::Float
-                | TypeFamily::Bool
-                | TypeFamily::Timestamp
-                | TypeFamily::TimestampTz
-        )
-        || matches!(
-            types::base_type(of),
-            pg_sys::INTERVALOID | pg_sys::TIMEOID | pg_sys::MONEYOID | pg_sys::OIDOID
-        );
-    if !by_type {
+    if may_identify(of) {
         return false;
     }
+    let (family, is_enum) = (family(of), types::is_enum(types::base_type(of)));
     let column = Column {
         table: "",
         name,

@@ -59,7 +59,7 @@ pub fn record(columns: &[String], rows: Option<u64>) {
         None => "reads in clear".to_owned(),
         Some(rows) => format!("has read {rows} rows in clear"),
     };
-    log::line(&format!(
+    log::server_log(format!(
         "warehouse audit: role \"{}\" (session of \"{}\") {what}: {} (query {query})",
         name(user),
         name(session),
