@@ -14,6 +14,7 @@ mod harness;
 mod import;
 mod lookup;
 mod merge;
+mod privacy;
 mod session;
 mod support;
 mod types;

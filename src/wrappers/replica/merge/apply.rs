@@ -286,6 +286,10 @@ fn site(
         None => {
             let taken = |partition: &str| catalog::relation_by_name(&schema, partition).is_some();
             let partition = partition_name(name, site, taken);
+            let mut columns = columns;
+            for column in &mut columns {
+                column.options.extend(policy(parent, &column.name));
+            }
             execute(&local::create_table(
                 &schema,
                 &partition,
@@ -308,6 +312,21 @@ fn site(
         statistics::apply(relation, part.table, all, &part.source.collation);
     }
     Ok(())
+}
+
+/// What all sites that know say of a column: its class and mask, which a new one gets too. Where they
+/// disagree it stays unclassified. (A constant is no column of a source and has neither.)
+fn policy(parent: &current::Table, column: &str) -> Vec<(String, String)> {
+    let of = |partition: &Partition| -> Vec<(String, String)> {
+        let options = partition.columns.get(column).into_iter().flatten();
+        options
+            .filter(|(name, _)| matches!(name.as_str(), "class" | "mask"))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    };
+    let mut known: Vec<_> = parent.partitions.iter().map(of).filter(|o| !o.is_empty()).collect();
+    known.dedup();
+    if known.len() == 1 { known.remove(0) } else { Vec::new() }
 }
 
 /// `<table>_<site>`, or a name of its own where that is too long or taken by another pair.
