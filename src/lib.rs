@@ -101,6 +101,7 @@ pub extern "C-unwind" fn _PG_init() {
     wrappers::replica::distinct::install();
     wrappers::replica::lookup::install();
     wrappers::replica::pool::install();
+    wrappers::replica::samples::install();
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub mod policy;
 #[cfg(any(test, feature = "pg_test"))]
 mod privacy_tests;
 pub mod right;
-mod samples;
+pub mod samples;
 mod survey;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;

@@ -42,6 +42,7 @@ mod pushdown;
 mod query;
 mod registry;
 mod remote;
+pub mod samples;
 mod scan;
 mod session;
 mod state;

@@ -215,24 +215,27 @@ fn update_columns(
     Ok(())
 }
 
-/// The policy that a column has at the other sites, for a site where it has none yet.
+/// The class and mask that a column has at all other sites that have any, for a site where it has none
+/// yet. Where they disagree it stays unclassified.
 fn inherited_policy(
     parent: &current::Table,
     part: &Part<'_>,
     column: &str,
 ) -> Vec<(String, String)> {
-    const POLICY: [&str; 2] = ["class", "mask"];
     let of = |partition: &Partition| -> Vec<(String, String)> {
-        let options = partition.columns.get(column);
-        let found =
-            options.into_iter().flatten().filter(|(name, _)| POLICY.contains(&name.as_str()));
-        found.map(|(name, value)| (name.clone(), value.clone())).collect()
+        let options = partition.columns.get(column).into_iter().flatten();
+        options
+            .filter(|(name, _)| matches!(name.as_str(), "class" | "mask"))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
     };
     let own = parent.partitions.iter().find(|p| p.site.as_deref() == Some(&part.source.site));
     if own.is_some_and(|own| !of(own).is_empty()) {
         return Vec::new();
     }
-    parent.partitions.iter().map(of).find(|policy| !policy.is_empty()).unwrap_or_default()
+    let mut known: Vec<_> = parent.partitions.iter().map(of).filter(|o| !o.is_empty()).collect();
+    known.dedup();
+    if known.len() == 1 { known.remove(0) } else { Vec::new() }
 }
 
 /// The columns of a site's partition, for the parent as it is.
