@@ -1,23 +1,47 @@
 //! A few raw values of a column, for the detection of what it holds.
 
-use super::columns::Eyes;
+use super::columns::{Eyes, ReplicaTable};
 use super::options::ColumnSource;
 use super::{known, query, registry};
 use crate::pg::error::Result;
 use crate::pg::keywords;
 use crate::privacy::samples;
 use pgrx::pg_sys::{self, Oid};
+use std::cell::RefCell;
 
 /// Characters of a value that are looked at.
 const LENGTH: usize = 200;
 
-/// Lets `classify_schema()` look at values. Called once, by `_PG_init`.
-pub fn install() {
-    samples::read_by(|table, column, at_most| read(table, column, at_most).unwrap_or_default());
+thread_local! {
+    /// Servers that could not be asked, and the statement that found it: they are asked once in each.
+    static SILENT: RefCell<(i64, Vec<Oid>)> = RefCell::default();
 }
 
-fn read(relation: Oid, column: &str, at_most: usize) -> Result<Vec<String>> {
-    let table = known::table(relation, Eyes::Anybody).table;
+/// Lets `classify_schema()` look at values. Called once, by `_PG_init`.
+pub fn install() {
+    samples::read_by(|table, column, at_most| {
+        let table = known::table(table, Eyes::Anybody).table;
+        // SAFETY: a plain question.
+        let statement = unsafe { pg_sys::GetCurrentStatementStartTimestamp() };
+        let silent = SILENT
+            .with_borrow(|(when, servers)| *when == statement && servers.contains(&table.server));
+        if silent {
+            return Vec::new();
+        }
+        read(&table, column, at_most).unwrap_or_else(|_| {
+            SILENT.with_borrow_mut(|(when, servers)| {
+                if *when != statement {
+                    servers.clear();
+                }
+                *when = statement;
+                servers.push(table.server);
+            });
+            Vec::new()
+        })
+    });
+}
+
+fn read(table: &ReplicaTable, column: &str, at_most: usize) -> Result<Vec<String>> {
     let found = table.columns.iter().find(|known| known.name == column);
     let Some(ColumnSource::Remote { name, .. }) = found.map(|column| &column.raw) else {
         return Ok(Vec::new());
