@@ -331,6 +331,7 @@ BEGIN
   INSERT INTO warehouse.site_restrictions (role, site)
     SELECT DISTINCT restricted::regrole, u.site FROM unnest(restrict_sites.sites) AS u(site);
   GET DIAGNOSTICS written = ROW_COUNT;
+  PERFORM warehouse.restrictions_changed();
   PERFORM warehouse.record(format('restrict_sites of %I', restrict_sites.role), rows => written);
 END
 $$;
@@ -348,10 +349,14 @@ BEGIN
     RAISE EXCEPTION 'role "%" does not exist', unrestrict_sites.role USING ERRCODE = 'undefined_object';
   END IF;
   DELETE FROM warehouse.site_restrictions s WHERE s.role = restricted;
+  PERFORM warehouse.restrictions_changed();
   PERFORM warehouse.record(format('unrestrict_sites of %I', unrestrict_sites.role));
 END
 $$;
 COMMENT ON FUNCTION warehouse.unrestrict_sites(name) IS 'Takes the restriction of a role to some sites away.';
+
+COMMENT ON FUNCTION warehouse.restrictions_changed() IS
+  'Internal. Has every session plan anew what depends on warehouse.site_restrictions.';
 
 CREATE FUNCTION warehouse.restrict_table(relation regclass) RETURNS void
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp

@@ -86,6 +86,7 @@ pgrx::extension_sql_file!(
         privacy::audit::record_sql,
         privacy::classify::classify,
         privacy::survey::classify_schema,
+        privacy::sites::restrictions_changed,
     ]
 );
 pgrx::extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);

@@ -280,14 +280,6 @@ pub unsafe fn descriptor_width(desc: pg_sys::TupleDesc) -> usize {
     unsafe { (*desc).natts as usize }
 }
 
-/// A role by its name, if there is one.
-pub fn role_by_name(name: &str) -> Option<Oid> {
-    let name = CString::new(name).ok()?;
-    // SAFETY: NUL-terminated name; missing is allowed.
-    let found = unsafe { pg_sys::get_role_oid(name.as_ptr(), true) };
-    (found != Oid::INVALID).then_some(found)
-}
-
 /// The name of a role, `None` for PUBLIC.
 pub fn role_name(role: Oid) -> Option<String> {
     if role == Oid::INVALID {
@@ -321,6 +313,19 @@ pub fn schema_exists(name: &str) -> bool {
 pub fn owns_relation(relation: Oid) -> bool {
     // SAFETY: plain questions.
     unsafe { pg_sys::pg_class_ownercheck(relation, pg_sys::GetUserId()) }
+}
+
+/// Whether a table of this database has any pages: one without has no rows.
+pub fn has_pages(table: Oid) -> bool {
+    // SAFETY: the relation is opened for reading and closed again.
+    unsafe {
+        let lock = pg_sys::AccessShareLock as i32;
+        let opened = pg_sys::relation_open(table, lock);
+        let fork = pg_sys::ForkNumber::MAIN_FORKNUM;
+        let pages = pg_sys::RelationGetNumberOfBlocksInFork(opened, fork);
+        pg_sys::relation_close(opened, lock);
+        pages > 0
+    }
 }
 
 /// The partitions of a partitioned table on which the caller holds a lock.

@@ -16,6 +16,7 @@ pub mod policy;
 mod privacy_tests;
 pub mod right;
 pub mod samples;
+pub mod sites;
 mod survey;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;

@@ -5,28 +5,20 @@
 //! accident; so is what runs with somebody else's rights.
 
 use crate::pg::error::{Error, Result};
-use crate::pg::{catalog, log, plans};
+use crate::pg::{catalog, identity, log, membership, plans};
 use crate::settings;
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys;
+use std::ffi::CStr;
 
 /// The role whose members may see clear text.
-pub const ROLE: &str = "warehouse_clear";
+pub const ROLE: &CStr = c"warehouse_clear";
 
 /// Whether this session may see clear text now. The stricter of session and current user counts, and
 /// within a SECURITY DEFINER function nobody may.
 pub fn may_see_clear() -> bool {
-    if !settings::clear() {
-        return false;
-    }
-    let Some(role) = catalog::role_by_name(ROLE) else { return false };
-    // SAFETY: plain questions about this session and its roles.
-    unsafe {
-        !pg_sys::InLocalUserIdChange()
-            && [pg_sys::GetSessionUserId(), pg_sys::GetUserId()]
-                .into_iter()
-                .all(|user| pg_sys::is_member_of_role_nosuper(user, role))
-    }
+    // SAFETY: a plain question about this session.
+    settings::clear() && !unsafe { pg_sys::InLocalUserIdChange() } && membership::is_explicit(ROLE)
 }
 
 /// Refuses to run a plan that was made for clear text in a session that may not see it.
@@ -50,10 +42,8 @@ pub fn record(columns: &[String], rows: Option<u64>) {
     if columns.is_empty() {
         return;
     }
-    // SAFETY: plain questions about this session.
-    let (user, session, query) = unsafe {
-        (pg_sys::GetUserId(), pg_sys::GetSessionUserId(), pg_sys::pgstat_get_my_query_id())
-    };
+    // SAFETY: a plain question.
+    let query = unsafe { pg_sys::pgstat_get_my_query_id() };
     let name = |role| catalog::role_name(role).unwrap_or_default();
     let what = match rows {
         None => "reads in clear".to_owned(),
@@ -61,8 +51,8 @@ pub fn record(columns: &[String], rows: Option<u64>) {
     };
     log::server_log(format!(
         "warehouse audit: role \"{}\" (session of \"{}\") {what}: {} (query {query})",
-        name(user),
-        name(session),
+        name(identity::current()),
+        name(identity::session()),
         columns.join(", ")
     ));
 }

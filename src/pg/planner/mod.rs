@@ -206,6 +206,15 @@ impl<'p> Planner<'p> {
         unsafe { (*self.get().glob).dependsOnRole = true };
     }
 
+    /// The plan depends on what a table says: a change of it that is announced has it made anew.
+    pub fn depends_on_table(self, table: Oid) {
+        // SAFETY: a planner has its global state, which nobody else refers to now.
+        unsafe {
+            let glob = self.get().glob;
+            (*glob).relationOids = pg_sys::lappend_oid((*glob).relationOids, table);
+        }
+    }
+
     /// Whether every row that the query reads is a row of its result before LIMIT.
     pub fn yields_what_it_reads(self) -> bool {
         let query = self.query();

@@ -174,6 +174,12 @@ impl<'p> Rel<'p> {
         cost.per_tuple
     }
 
+    /// It has no rows for this query.
+    pub fn is_empty_now(self) {
+        // SAFETY: a relation whose size is being estimated.
+        unsafe { pg_sys::mark_dummy_rel(self.0) };
+    }
+
     /// The conditions on this relation alone.
     pub fn restrictions(self) -> Vec<Clause<'p>> {
         // SAFETY: a list of RestrictInfo.

@@ -167,6 +167,14 @@ impl ReplicaTable {
         &self.label
     }
 
+    /// The site whose rows it holds: the value of a constant column.
+    pub fn site(&self) -> Option<&str> {
+        self.columns.iter().find_map(|column| match &column.raw {
+            ColumnSource::Constant(value) => Some(value.as_str()),
+            _ => None,
+        })
+    }
+
     /// The same without quotes.
     pub fn plain_label(&self) -> String {
         format!("{}{}", types::relation_plain_label(self.relation), site_label(&self.columns))

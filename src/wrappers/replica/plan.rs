@@ -17,7 +17,7 @@ use crate::pg::node::{Kind, Node};
 use crate::pg::planner::{Clause, Cost, Outer, Planner, Rel, SortKey};
 use crate::pg::types;
 use crate::privacy::policy::Shown;
-use crate::privacy::right;
+use crate::privacy::{right, sites};
 use crate::settings;
 use crate::wrappers::convert::{Converter, direction, direction_of_places};
 use pgrx::PgSqlErrorCode as Code;
@@ -37,6 +37,16 @@ pub fn size(planner: Planner<'_>, rel: Rel<'_>, relation: Oid) -> Result<()> {
     let Known { table, options } = known::table(relation, eyes);
     if table.columns.iter().any(|column| column.is_protected) {
         planner.depends_on_role();
+    }
+    if let (Some(site), Some(restrictions)) = (table.site(), sites::restrictions()) {
+        planner.depends_on_table(restrictions);
+        if sites::are_any(restrictions) {
+            planner.depends_on_role();
+            if !sites::sees(site) {
+                rel.is_empty_now();
+                return Ok(());
+            }
+        }
     }
     if planner.locks_rows(rel.relid()) {
         return Err(Error::new(
