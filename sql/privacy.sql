@@ -243,6 +243,7 @@ DECLARE
   home oid := (SELECT n.oid FROM pg_namespace n WHERE n.nspname = grant_read.schema);
   tables text;
   granted bigint;
+  refused text;
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = grant_read.role) THEN
     RAISE EXCEPTION 'role "%" does not exist', grant_read.role USING ERRCODE = 'undefined_object';
@@ -264,6 +265,16 @@ BEGIN
   EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', grant_read.schema, grant_read.role);
   IF tables IS NOT NULL THEN
     EXECUTE format('GRANT SELECT, REFERENCES ON %s TO %I', tables, grant_read.role);
+  END IF;
+  -- Who has a right but may not give it away gets a warning from GRANT, no error.
+  SELECT c.oid::regclass::text INTO refused FROM pg_class c
+    WHERE c.relnamespace = home AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+      AND NOT has_table_privilege(grant_read.role, c.oid, 'SELECT')
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+    LIMIT 1;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION 'the right to read % could not be granted', refused USING ERRCODE = 'insufficient_privilege',
+      HINT = 'Its owner can grant it.';
   END IF;
   EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I GRANT SELECT, REFERENCES ON TABLES TO %I',
     grant_read.schema, grant_read.role);

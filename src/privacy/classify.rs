@@ -4,7 +4,7 @@ use super::audit::{self, Entry};
 use super::columns::{self, Column, Policy};
 use crate::pg::error::{Error, OrRaise, Result};
 use crate::pg::subtransaction::attempt;
-use crate::pg::{identity, sql, types};
+use crate::pg::{catalog, identity, sql, types};
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
@@ -196,7 +196,9 @@ fn check(column: &Column, all: &[Column], mask: &Mask, family: &TypeFamily) -> R
     }
     if let Mask::Constant(text) = mask {
         let value = format!("SELECT CAST({} AS {})", quote::literal(text), column.type_name);
-        attempt(|| sql::execute(&value)).map_err(|_| {
+        // What a type or the checks of a domain run is run as the owner of the table, who chose it.
+        let owner = catalog::relation_owner(column.table()).unwrap_or_else(identity::current);
+        attempt(|| identity::acting_as(owner, || sql::execute(&value))).map_err(|_| {
             invalid(format!(
                 "the constant is no value of column \"{}\" of type {}",
                 column.name, column.type_name

@@ -1,13 +1,15 @@
 //! What is shown of protected columns, to whom, and that nothing else ever arrives.
 //!
 //! `shown` is about what each policy shows, `pushed` about what may be asked of the source, `clear` about
-//! the right to clear text, `policy` about how the policy is written and explained, `canary` searches all that a warehouse keeps for raw values.
+//! the right to clear text, `sites` about roles that see some sites, `policy` about how the policy is
+//! written and explained; `canary` searches all that a warehouse keeps for raw values.
 
 mod canary;
 mod clear;
 mod policy;
 mod pushed;
 mod shown;
+mod sites;
 
 use anyhow::Result;
 use postgres::Client;
