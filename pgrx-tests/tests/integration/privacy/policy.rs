@@ -23,6 +23,7 @@ fn merged(test: &str) -> Result<(Pair, Client)> {
         )?;
     }
     let mut client = pair.warehouse()?;
+    run(&mut client, "ALTER SERVER src OPTIONS (SET unclassified 'null')")?;
     run(
         &mut client,
         r#"SELECT * FROM warehouse.merge_schema('main',

@@ -13,7 +13,7 @@ const QUESTIONS: [&str; 16] = [
     "SELECT id FROM people WHERE length(name) > 12",
     "SELECT id FROM people WHERE name IS NOT NULL AND length(name) = 7",
     "SELECT id FROM people WHERE born < '2010-06-01' AND born > '2010-01-01'",
-    "SELECT id FROM people WHERE CASE WHEN name LIKE 'CANARYname7 %' THEN 1 / (id - id) > 0 ELSE true END AND name IS NULL",
+    "SELECT id FROM people WHERE CASE WHEN name LIKE 'CANARYname7 %' THEN 1 / (id - id) > 0 ELSE true END AND name IS NULL AND id > 0",
     "SELECT id FROM people WHERE data->>'secret' IS NOT NULL",
     "SELECT id FROM people WHERE 'CANARYtag7' = ANY (tags)",
     "SELECT id FROM people WHERE ip = '10.77.0.7'",
@@ -56,7 +56,7 @@ fn the_rest_is_still_sent() -> Result<()> {
     let (_pair, mut client) = people("stillsent")?;
     protect(&mut client)?;
     for (sql, sent) in [
-        ("SELECT name FROM people WHERE id = 7", "WHERE (id = '7'::bigint)"),
+        ("SELECT name FROM people WHERE id = 7", "WHERE (id = 7)"),
         ("SELECT mood, count(*) FROM people GROUP BY mood", "GROUP BY"),
         ("SELECT name FROM people ORDER BY seen LIMIT 3", "ORDER BY seen ASC NULLS LAST LIMIT"),
         ("SELECT p.name, q.score FROM people p JOIN people q ON q.id = p.id", "INNER JOIN"),
