@@ -27,6 +27,11 @@ fn main() -> ExitCode {
     }
 }
 
+/// The data-protection officer of the demo.
+const OFFICER: &str = "officer";
+const OFFICER_PASSWORD: &str = "officer password";
+const AS_ANALYST: (&str, &str) = (ANALYST, ANALYST_PASSWORD);
+
 fn run() -> Result<()> {
     let keep = match std::env::args().nth(1).as_deref() {
         None => false,
@@ -43,14 +48,25 @@ fn run() -> Result<()> {
     println!("filled and replicated in {:.1} s", start.elapsed().as_secs_f32());
     sites.warehouse.execute("postgres", &format!("CREATE DATABASE {DATABASE}"))?;
 
-    show(&sites, "01-servers.sql", "The warehouse learns where the standbys are", false)?;
-    show(&sites, "02-merge.sql", "Four sites become one table each", false)?;
-    show(&sites, "02b-grants.sql", "An analyst may read", false)?;
-    show(&sites, "03-question.sql", "An analyst's question, live at the standbys", true)?;
+    sites.warehouse.create_role(OFFICER, OFFICER_PASSWORD)?;
+
+    show(&sites, "01-servers.sql", "The warehouse learns where the standbys are", None)?;
+    show(&sites, "02-merge.sql", "Four sites become one table each", None)?;
+    show(&sites, "02b-grants.sql", "An analyst may read", None)?;
+    show(&sites, "02c-privacy.sql", "Personal data is closed until somebody says", None)?;
+    show(&sites, "02d-people.sql", "What the analyst sees of people", Some(AS_ANALYST))?;
+    let officer = Some((OFFICER, OFFICER_PASSWORD));
+    show(&sites, "02e-clear.sql", "What the data-protection officer sees", officer)?;
+    show(
+        &sites,
+        "03-question.sql",
+        "An analyst's question, live at the standbys",
+        Some(AS_ANALYST),
+    )?;
     let before = this_week(&sites)?;
     heading("Meanwhile, at the production cluster of miacademy");
     new_student(&sites)?;
-    show(&sites, "04-live.sql", "The same question again", true)?;
+    show(&sites, "04-live.sql", "The same question again", Some(AS_ANALYST))?;
     let after = this_week(&sites)?;
     ensure!(
         after == before + 1,
@@ -85,11 +101,13 @@ fn script(name: &str) -> PathBuf {
 }
 
 /// Runs a script of the warehouse for all to see.
-fn show(sites: &Sites, file: &str, title: &str, as_analyst: bool) -> Result<()> {
+fn show(sites: &Sites, file: &str, title: &str, who: Option<(&str, &str)>) -> Result<()> {
     heading(&format!("{title}   (demo/warehouse/{file})"));
+    let key_file = sites.warehouse.socket_dir().join("warehouse.key").display().to_string();
     let mut psql = sites.warehouse_psql(DATABASE).arg("--echo-all").arg("--pset=footer=off");
-    if as_analyst {
-        psql = psql.user(ANALYST, ANALYST_PASSWORD);
+    psql = psql.var("key_file", &key_file);
+    if let Some((name, password)) = who {
+        psql = psql.user(name, password);
     }
     let start = Instant::now();
     psql.show(&script(file))?;

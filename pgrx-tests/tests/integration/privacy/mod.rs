@@ -1,11 +1,12 @@
 //! What is shown of protected columns, to whom, and that nothing else ever arrives.
 //!
 //! `shown` is about what each policy shows, `pushed` about what may be asked of the source, `clear` about
-//! the right to clear text, `sites` about roles that see some sites, `policy` about how the policy is
+//! the right to clear text, `keys` about masks with a key, `sites` about roles that see some sites, `policy` about how the policy is
 //! written and explained; `canary` searches all that a warehouse keeps for raw values.
 
 mod canary;
 mod clear;
+mod keys;
 mod policy;
 mod pushed;
 mod shown;
