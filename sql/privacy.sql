@@ -47,8 +47,8 @@ COMMENT ON FUNCTION warehouse.record(text, text, text[], bigint, bigint) IS
 
 -- The data dictionary -------------------------------------------------------------------------------
 
-COMMENT ON FUNCTION warehouse.may_identify(oid) IS
-  'Whether values of a type may say who somebody is: text, json, bytea, inet, uuid, date and all unknown types may; numbers, booleans, enums and timestamps may not.';
+COMMENT ON FUNCTION warehouse.reads_as(text, oid, text, text, text) IS
+  'How a column of this name, type, class and mask, on a server with this option unclassified, reads without the right to clear text: clear, null, error or masked: with the mask.';
 
 CREATE VIEW warehouse.site_columns AS
 SELECT r.oid::regclass AS relation, rn.nspname AS relation_schema, r.relname AS relation_name,
@@ -140,7 +140,9 @@ CREATE VIEW warehouse.unclassified AS
 SELECT c.relation_schema, c.relation_name, c.column_name, pg_catalog.min(c.type) AS type,
   pg_catalog.string_agg(DISTINCT c.unclassified, ' / ') AS reads_as
 FROM warehouse.site_columns c
-WHERE c.class IS NULL AND NOT c.is_constant AND NOT c.is_missing AND warehouse.may_identify(c.type_oid)
+WHERE c.class IS NULL AND c.mask IS NULL AND NOT c.is_constant AND NOT c.is_missing
+  -- Not those whose type and name say that they hold nobody: these read in clear everywhere.
+  AND warehouse.reads_as(c.column_name::text, c.type_oid, NULL, NULL, 'error') <> 'clear'
 GROUP BY c.relation, c.relation_schema, c.relation_name, c.position, c.column_name
 ORDER BY c.relation_schema, c.relation_name, c.position;
 COMMENT ON VIEW warehouse.unclassified IS
@@ -176,34 +178,32 @@ BEGIN
     RAISE EXCEPTION '% is no table', explain_policy.relation USING ERRCODE = 'wrong_object_type',
       HINT = 'A view shows of its tables what the policy of these says: ask for them.';
   END IF;
-  clear_right := pg_has_role(asked, 'warehouse_clear', 'USAGE');
+  -- As members are made: being superuser is no membership.
+  clear_right := EXISTS (
+    WITH RECURSIVE membership(oid) AS (
+      SELECT asked UNION SELECT m.roleid FROM pg_auth_members m JOIN membership ON membership.oid = m.member
+    )
+    SELECT FROM membership JOIN pg_roles r ON r.oid = membership.oid WHERE r.rolname = 'warehouse_clear');
   RETURN QUERY
   WITH site AS (
-    SELECT s.column_name AS name, s.class, s.mask, d.sees, d.why,
-      s.class IS NOT NULL AND d.sees <> 'clear' AND NOT s.is_missing
-        OR s.class IS NULL AND d.sees IN ('null', 'error') AND NOT s.is_missing AS opens
+    SELECT s.column_name AS name, s.class, s.mask, d.sees,
+      CASE
+        WHEN s.is_constant THEN 'a constant, like the site'
+        WHEN s.is_missing THEN 'the source has no such column'
+        WHEN s.class IS NOT NULL OR s.mask IS NOT NULL THEN
+          concat_ws(', ', 'class ' || s.class, COALESCE('mask ' || s.mask, 'the mask of its class'))
+        WHEN d.harmless THEN 'unclassified, and neither type ' || s.type || ' nor its name says that it holds a person'
+        ELSE 'unclassified: option unclassified of server ' || quote_ident(s.server) || ' is ' || s.unclassified
+      END AS why,
+      NOT s.is_constant AND NOT s.is_missing AND d.sees <> 'clear' AS opens
     FROM warehouse.site_columns s
-      CROSS JOIN LATERAL (SELECT
-        COALESCE(s.mask, CASE WHEN s.class = 'public' THEN 'keep' ELSE 'null' END) AS mask) m
       CROSS JOIN LATERAL (SELECT
         CASE
           WHEN s.is_constant THEN 'clear'
           WHEN s.is_missing THEN 'null'
-          WHEN s.class IS NULL THEN
-            CASE WHEN warehouse.may_identify(s.type_oid) THEN s.unclassified ELSE 'clear' END
-          WHEN m.mask = 'keep' THEN 'clear'
-          WHEN m.mask = 'null' THEN 'null'
-          ELSE 'masked: ' || m.mask
+          ELSE warehouse.reads_as(s.column_name::text, s.type_oid, s.class, s.mask, s.unclassified)
         END AS sees,
-        CASE
-          WHEN s.is_constant THEN 'a constant, like the site'
-          WHEN s.is_missing THEN 'the source has no such column'
-          WHEN s.class IS NULL THEN
-            CASE WHEN warehouse.may_identify(s.type_oid)
-              THEN 'unclassified: option unclassified of server ' || quote_ident(s.server) || ' is ' || s.unclassified
-              ELSE 'unclassified, and type ' || s.type || ' cannot hold a person' END
-          ELSE 'class ' || s.class || ', mask ' || m.mask
-        END AS why) d
+        warehouse.reads_as(s.column_name::text, s.type_oid, NULL, NULL, 'error') = 'clear' AS harmless) d
     WHERE explain_policy.relation IN (s.relation, s.foreign_table)
   ), policy AS (
     SELECT s.name, string_agg(DISTINCT s.class, ' / ') AS class, string_agg(DISTINCT s.mask, ' / ') AS mask,

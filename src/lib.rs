@@ -82,7 +82,7 @@ pgrx::extension_sql_file!(
     name = "privacy",
     requires = [
         "replica",
-        privacy::family::may_identify_sql,
+        privacy::policy::reads_as,
         privacy::audit::record_sql,
         privacy::classify::classify,
         privacy::survey::classify_schema,

@@ -5,7 +5,6 @@
 
 use crate::pg::types;
 use pgrx::pg_sys::{self, Oid};
-use pgrx::prelude::*;
 use warehouse_core::masks::{IntWidth, TypeFamily};
 
 /// The family of a type: of a domain that of its base type, of an array and a range that of what is in
@@ -79,11 +78,4 @@ fn is_harmless(of: Oid) -> bool {
             of,
             pg_sys::TIMEOID | pg_sys::TIMETZOID | pg_sys::INTERVALOID | pg_sys::MONEYOID
         )
-}
-
-/// Whether values of a type may say who somebody is.
-#[pg_extern(name = "may_identify", stable, parallel_safe)]
-#[search_path(pg_catalog, pg_temp)]
-fn may_identify_sql(of: Oid) -> bool {
-    may_identify(of)
 }

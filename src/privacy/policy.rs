@@ -6,6 +6,7 @@
 use super::family::{family, may_identify};
 use crate::pg::types;
 use pgrx::pg_sys::Oid;
+use pgrx::prelude::*;
 use std::rc::Rc;
 use warehouse_core::masks::Mask;
 use warehouse_core::privacy::Class;
@@ -81,6 +82,28 @@ pub fn shown(policy: &Policy, name: &str, of: Oid, unclassified: Unclassified) -
             Unclassified::Error => Shown::Refused("it has no class"),
             Unclassified::Clear => Shown::Clear,
         },
+    }
+}
+
+/// How a column of this name, type and policy reads without the right to clear text, for the views: the
+/// same answer as a scan gives.
+#[pg_extern(stable, parallel_safe)]
+#[search_path(pg_catalog, pg_temp)]
+pub(crate) fn reads_as(
+    name: &str,
+    of: Oid,
+    class: Option<&str>,
+    mask: Option<&str>,
+    unclassified: &str,
+) -> String {
+    let policy = Policy { class: class.map(str::to_owned), mask: mask.map(str::to_owned) };
+    let unclassified = Unclassified::parse(unclassified).unwrap_or_default();
+    match shown(&policy, name, of, unclassified) {
+        Shown::Clear => "clear".to_owned(),
+        Shown::Null => "null".to_owned(),
+        Shown::Constant(text) => format!("masked: {}", Mask::Constant(text)),
+        Shown::Masked(mask) => format!("masked: {mask}"),
+        Shown::Refused(_) => "error".to_owned(),
     }
 }
 
