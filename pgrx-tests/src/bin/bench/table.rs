@@ -55,6 +55,30 @@ impl Table {
         Ok(table)
     }
 
+    /// Gives the warehouse a key, unless it has one.
+    pub fn with_key(&self) -> Result<()> {
+        let file = self.warehouse.socket_dir().join("warehouse.key");
+        if file.exists() {
+            return Ok(());
+        }
+        let mut client = self.connect()?;
+        client.batch_execute(&format!(
+            "ALTER SYSTEM SET warehouse.key_file = '{}'",
+            file.display()
+        ))?;
+        client.batch_execute("SELECT pg_reload_conf()")?;
+        warehouse_tests::timing::eventually(
+            std::time::Duration::from_secs(10),
+            "the key file is known",
+            || {
+                let rows = client.query("SHOW warehouse.key_file", &[])?;
+                Ok(!rows[0].get::<_, String>(0).is_empty())
+            },
+        )?;
+        client.batch_execute("SELECT warehouse.create_key()")?;
+        Ok(())
+    }
+
     /// A session of the warehouse.
     pub fn connect(&self) -> Result<Client> {
         self.warehouse.connect(DATABASE)

@@ -6,9 +6,11 @@ mod days;
 mod full_scan;
 mod groups;
 mod latest;
+mod masks;
 mod memory;
 mod planning;
 mod point_lookup;
+mod pseudonym;
 mod recent;
 mod selective_filter;
 mod table_copy;
@@ -46,12 +48,14 @@ pub enum Run {
 }
 
 /// All scenarios, in the order in which they run: those on one ground together.
-pub const ALL: [Scenario; 15] = [
+pub const ALL: [Scenario; 17] = [
     full_scan::SCENARIO,
     table_copy::SCENARIO,
     point_lookup::SCENARIO,
     selective_filter::SCENARIO,
     memory::SCENARIO,
+    masks::SCENARIO,
+    pseudonym::SCENARIO,
     groups::SCENARIO,
     weekly::SCENARIO,
     recent::SCENARIO,
