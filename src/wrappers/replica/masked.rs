@@ -155,7 +155,10 @@ impl ColumnMasker {
             let column = &fetched[other];
             Some((positions[other], wire_type(Oid::from(column.of), travel(column))))
         });
-        let limited = matches!(of, pg_sys::VARCHAROID | pg_sys::BPCHAROID) && column.typmod > 4;
+        // A token or a pseudonym that is cut is none.
+        let limited = matches!(of, pg_sys::VARCHAROID | pg_sys::BPCHAROID)
+            && column.typmod > 4
+            && !mask.keeps_equality();
         Ok(Some(ColumnMasker {
             masker: WireMasker::new(masker, wire_type(of, travel(column))),
             name: column.name.clone(),
