@@ -45,11 +45,10 @@ fn keyed_masks_fail_closed_and_join() -> Result<()> {
          SELECT warehouse.classify('d.people', 'born', 'quasi', 'date_shift(id, 30)')",
     )?;
     // Without a key nothing is shown.
-    refused(&mut client, "SELECT email FROM people")?
-        .says("55000", &["needs a key", "create_key"])?;
+    refused(&mut client, "SELECT email FROM people")?.says("58P01", &["warehouse.key_file"])?;
     expect(&mut client, "SELECT count(*) FROM people", "501")?;
     refused(&mut client, "SELECT warehouse.pseudonym('x', 'person')")?
-        .says("55000", &["needs a key"])?;
+        .says("58P01", &["warehouse.key_file"])?;
 
     run(&mut client, "SELECT warehouse.create_key()")?;
     refused(&mut client, "SELECT warehouse.create_key()")?.says("58P02", &["exists"])?;
