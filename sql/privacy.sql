@@ -368,6 +368,7 @@ COMMENT ON FUNCTION warehouse.unrestrict_sites(name) IS 'Takes the restriction o
 
 COMMENT ON FUNCTION warehouse.restrictions_changed() IS
   'Internal. Has every session plan anew what depends on warehouse.site_restrictions.';
+REVOKE ALL ON FUNCTION warehouse.restrictions_changed() FROM PUBLIC;
 
 CREATE FUNCTION warehouse.restrict_table(relation regclass) RETURNS void
   LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
