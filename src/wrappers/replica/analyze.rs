@@ -36,7 +36,7 @@ fn connection(table: &ReplicaTable) -> Result<std::rc::Rc<super::connection::Con
 
 /// Kind and size. A partitioned table's are those of its leaves; a view has none.
 fn size(table: &ReplicaTable) -> Result<Size> {
-    let name = quote::literal(&table.remote_name());
+    let name = quote::literal(table.remote_name());
     query::json(
         &*connection(table)?,
         &format!(
@@ -49,7 +49,7 @@ fn size(table: &ReplicaTable) -> Result<Size> {
              WHERE c.oid = {name}::regclass"
         ),
     )
-    .map_err(|error| error.within(&table.label()))
+    .map_err(|error| error.within(table.label()))
 }
 
 /// AcquireSampleRows: fills `rows` with at most as many rows as it holds, each as likely as any other;

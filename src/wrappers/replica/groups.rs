@@ -98,7 +98,7 @@ impl Steps {
     fn times(self, factor: f64) -> Option<Steps> {
         let factor = factor.abs();
         let fits = factor > 0.0 && factor.is_finite();
-        fits.then(|| Steps { span: self.span * factor, length: self.length * factor, ..self })
+        fits.then_some(Steps { span: self.span * factor, length: self.length * factor, ..self })
     }
 }
 
