@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(text(figures), "");
     }
 
-    #[pg_test(error = "patients is not anonymous enough")]
+    #[pg_test(error = "public.patients is not anonymous enough")]
     fn too_few_are_refused() {
         Spi::run("CREATE TABLE patients AS SELECT 1 AS zip").expect("a patient");
         Spi::run(r#"SELECT warehouse.assert_anonymity('patients', '{"k_anonymity": {"k": 1, "columns": ["zip"]}}')"#).expect("enough");
