@@ -40,6 +40,10 @@ fn a_dump_without_its_sources_gives_the_same_warehouse() -> Result<()> {
          CREATE MATERIALIZED VIEW main.mv AS SELECT count(*) AS n FROM main.t; \
          CREATE TABLE public.own AS TABLE main.t",
     )?;
+    run(
+        &mut client,
+        "SELECT warehouse.classify('main.t', 'note', 'identifier', 'partial(1, ''*'', 0)')",
+    )?;
     proxied.proxy.set(Mode::Refuse)?;
     proxied.proxy.drop_connections()?;
 
@@ -59,6 +63,14 @@ fn a_dump_without_its_sources_gives_the_same_warehouse() -> Result<()> {
         proxied.proxy.set(Mode::Pass)?;
         expect(&mut client, "SELECT * FROM main.v ORDER BY site", "a|1|ok\nit's \"b\"|1|ok")?;
         expect(&mut client, "SELECT id, m, note FROM here.t", "1|ok|it's")?;
+        // The policy comes along, and with the data who has changed it.
+        expect(&mut client, "SELECT DISTINCT note FROM main.t", "i*")?;
+        let recorded = if arguments.is_empty() { "1" } else { "0" };
+        expect(
+            &mut client,
+            "SELECT count(*) FROM warehouse.audit WHERE action LIKE 'classify%'",
+            recorded,
+        )?;
         let own = if arguments.is_empty() { "2" } else { "0" };
         expect(&mut client, "SELECT count(*) FROM public.own", own)?;
         expect(&mut client, "SELECT obj_description('here.t'::regclass)", "a table")?;
