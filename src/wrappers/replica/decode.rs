@@ -271,11 +271,7 @@ impl Decoder {
             nulls[target] = false;
             // Of a masked value only what may be seen is decoded.
             let (message, start, len) = match &mut column.mask {
-                Some(mask) if outcome == Outcome::Written => {
-                    let bytes = mask.bytes();
-                    let len = bytes.len() - 4;
-                    (bytes, 4, len)
-                }
+                Some(mask) if outcome == Outcome::Written => mask.bytes(),
                 _ => (&mut *message, field.offset, field.len as usize),
             };
             values[target] = match &mut column.kind {

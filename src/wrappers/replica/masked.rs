@@ -122,7 +122,7 @@ pub struct ColumnMasker {
     others: Vec<Option<(usize, WireType)>>,
     /// Characters at most, of a varchar(n).
     at_most: Option<usize>,
-    /// What may be seen of the current value, behind four bytes for its length.
+    /// What may be seen of the current value, behind four bytes for its length and before a NUL.
     buffer: Vec<u8>,
     /// What came of it.
     outcome: Outcome,
@@ -200,6 +200,8 @@ impl ColumnMasker {
                 self.buffer.truncate(4 + end);
             }
         }
+        // Receive functions may rely on a NUL behind their data, as libpq keeps one behind a message.
+        self.buffer.push(0);
         Ok(self.buffer.len())
     }
 
@@ -208,9 +210,10 @@ impl ColumnMasker {
         self.outcome
     }
 
-    /// The bytes that may be seen, from the fourth on.
-    pub fn bytes(&mut self) -> &mut [u8] {
-        &mut self.buffer
+    /// Where the bytes that may be seen stand, and their number: behind four of its own and before a NUL.
+    pub fn bytes(&mut self) -> (&mut [u8], usize, usize) {
+        let len = self.buffer.len() - 5;
+        (&mut self.buffer, 4, len)
     }
 }
 
