@@ -2,6 +2,7 @@
 
 pgrx::pg_module_magic!();
 
+mod materialize;
 mod pg;
 mod privacy;
 mod settings;
@@ -89,6 +90,17 @@ pgrx::extension_sql_file!(
         privacy::sites::restrictions_changed,
     ]
 );
+pgrx::extension_sql_file!(
+    "../sql/materialize.sql",
+    name = "materialize",
+    requires = [
+        "privacy",
+        materialize::functions::define,
+        materialize::functions::run,
+        materialize::functions::running,
+        materialize::functions::drop_definition,
+    ]
+);
 pgrx::extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 
 /// Called when the library is loaded, by `shared_preload_libraries` or by the first function call.
@@ -103,6 +115,7 @@ pub extern "C-unwind" fn _PG_init() {
     wrappers::replica::lookup::install();
     wrappers::replica::pool::install();
     wrappers::replica::samples::install();
+    materialize::progress::install();
 }
 
 #[cfg(test)]

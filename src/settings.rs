@@ -4,12 +4,14 @@ use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
 use std::ffi::{CString, OsString, c_char, c_void};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 static CLEAR: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_CONNECTIONS_PER_SERVER: GucSetting<i32> = GucSetting::<i32>::new(32);
 static PARTITIONWISE: GucSetting<bool> = GucSetting::<bool>::new(true);
 static LOOKUP_BATCH_SIZE: GucSetting<i32> = GucSetting::<i32>::new(500);
 static REPLICA_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(600);
+static EXCHANGE_PATIENCE: GucSetting<i32> = GucSetting::<i32>::new(30_000);
 static KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static KEY_COMMAND: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 
@@ -70,6 +72,17 @@ pub fn define() {
         4096,
         GucContext::Sighup,
         GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"warehouse.exchange_patience",
+        c"Time that a full refresh looks for a gap between readers, to exchange the table's contents in.",
+        c"It asks for the lock in attempts of 100 ms, so that readers wait no longer than that. When the time \
+          is over it applies the difference by statements, which nobody waits for but which write more.",
+        &EXCHANGE_PATIENCE,
+        0,
+        3_600_000,
+        GucContext::Userset,
+        GucFlags::UNIT_MS,
     );
     // SAFETY: the hook is guarded.
     unsafe {
@@ -154,6 +167,11 @@ pub fn max_connections_per_server() -> u32 {
 /// `warehouse.partitionwise`.
 pub fn partitionwise() -> bool {
     PARTITIONWISE.get()
+}
+
+/// `warehouse.exchange_patience`.
+pub fn exchange_patience() -> Duration {
+    Duration::from_millis(EXCHANGE_PATIENCE.get().max(0) as u64)
 }
 
 /// `warehouse.replica_idle_timeout` in milliseconds.

@@ -346,16 +346,19 @@ pub fn partitions(table: Oid) -> Vec<Oid> {
 
 /// Whether a partitioned table has a partition that is a foreign table of this wrapper.
 pub fn has_foreign_partition(table: Oid, wrapper: &str) -> bool {
-    partitions(table).into_iter().any(|child| {
-        // SAFETY: plain lookups; the query that is being planned holds a lock on the table.
-        unsafe {
-            pg_sys::get_rel_relkind(child) as u8 == pg_sys::RELKIND_FOREIGN_TABLE && {
-                let server = pg_sys::GetForeignServer(pg_sys::GetForeignServerIdByRelId(child));
-                let found = pg_sys::GetForeignDataWrapper((*server).fdwid);
-                borrowed((*found).fdwname) == wrapper
-            }
+    partitions(table).into_iter().any(|child| is_foreign_of(child, wrapper))
+}
+
+/// Whether a relation on which the caller holds a lock is a foreign table of this wrapper.
+pub fn is_foreign_of(relation: Oid, wrapper: &str) -> bool {
+    // SAFETY: plain lookups.
+    unsafe {
+        pg_sys::get_rel_relkind(relation) as u8 == pg_sys::RELKIND_FOREIGN_TABLE && {
+            let server = pg_sys::GetForeignServer(pg_sys::GetForeignServerIdByRelId(relation));
+            let found = pg_sys::GetForeignDataWrapper((*server).fdwid);
+            borrowed((*found).fdwname) == wrapper
         }
-    })
+    }
 }
 
 /// The owner of a relation.

@@ -15,13 +15,22 @@ impl Level {
     }
 
     /// Sets a setting.
-    pub fn set(&self, name: &'static CStr, value: &'static CStr) {
-        // SAFETY: static strings; GUC_ACTION_SAVE undoes it at the end of the nest level.
+    pub fn set(&self, name: &'static CStr, value: &CStr) {
+        self.set_as(name, value, pg_sys::GucContext::PGC_USERSET);
+    }
+
+    /// Sets a setting that takes a superuser, whoever is asking.
+    pub fn set_as_superuser(&self, name: &'static CStr, value: &CStr) {
+        self.set_as(name, value, pg_sys::GucContext::PGC_SUSET);
+    }
+
+    fn set_as(&self, name: &'static CStr, value: &CStr, context: pg_sys::GucContext::Type) {
+        // SAFETY: the strings are copied; GUC_ACTION_SAVE undoes it at the end of the nest level.
         unsafe {
             pg_sys::set_config_option(
                 name.as_ptr(),
                 value.as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
+                context,
                 pg_sys::GucSource::PGC_S_SESSION,
                 pg_sys::GucAction::GUC_ACTION_SAVE,
                 true,

@@ -20,3 +20,12 @@ pub fn is_explicit(role: &'static CStr) -> bool {
             && pg_sys::is_member_of_role_nosuper(pg_sys::GetSessionUserId(), role)
     }
 }
+
+/// Whether a role was made a member of another. Being a superuser does not count.
+pub fn has(member: Oid, role: &'static CStr) -> bool {
+    // SAFETY: plain lookups; a static name.
+    unsafe {
+        let role = pg_sys::get_role_oid(role.as_ptr(), true);
+        role != Oid::INVALID && pg_sys::is_member_of_role_nosuper(member, role)
+    }
+}

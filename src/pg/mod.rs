@@ -5,6 +5,7 @@
 
 pub mod catalog;
 pub mod datum;
+pub mod delta;
 pub mod error;
 pub mod executor;
 pub mod explain;
@@ -17,14 +18,19 @@ pub mod join_state;
 pub mod keywords;
 pub mod libpq;
 pub mod list;
+pub mod lock;
 pub mod log;
 pub mod membership;
 pub mod memory;
+pub mod new_heap;
 pub mod node;
+pub mod notify;
 pub mod planner;
 pub mod plans;
 pub mod process;
+pub mod query;
 pub mod shared;
+pub mod sink;
 pub mod spool;
 pub mod sql;
 pub mod statistics;

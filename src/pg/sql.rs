@@ -58,6 +58,19 @@ pub fn value<T: FromDatum + IntoDatum>(
     }
 }
 
+/// The one value of a query, which sees what the transaction has written so far; `None` for NULL or no row.
+pub fn value_now<T: FromDatum + IntoDatum>(
+    query: &str,
+    args: &[DatumWithOid<'_>],
+) -> spi::Result<Option<T>> {
+    let found =
+        Spi::connect_mut(|client| client.update(query, Some(1), args)?.first().get_one::<T>());
+    match found {
+        Err(spi::Error::InvalidPosition) => Ok(None),
+        found => found,
+    }
+}
+
 /// The plan of a statement as JSON, with VERBOSE. What is wrong with it raises its own ERROR.
 pub fn explain(statement: &str) -> Result<String> {
     let sql = format!("EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) {statement}");

@@ -169,6 +169,12 @@ pub fn relation_plain_label(oid: Oid) -> String {
     format!("{schema}.{}", relation_name(oid))
 }
 
+/// A collation's qualified, quoted name.
+pub fn collation_name(oid: Oid) -> String {
+    // SAFETY: returns a palloc'd string.
+    owned(unsafe { pg_sys::generate_collation_name(oid) })
+}
+
 /// The facts of a type that decide how it travels.
 #[derive(Debug, Clone, Copy)]
 pub struct TypeFacts {

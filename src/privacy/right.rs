@@ -8,15 +8,52 @@ use crate::pg::error::{Error, Result};
 use crate::pg::{catalog, identity, log, membership, plans};
 use crate::settings;
 use pgrx::PgSqlErrorCode as Code;
-use pgrx::pg_sys;
+use pgrx::pg_sys::{self, Oid};
+use std::cell::Cell;
 use std::ffi::CStr;
 
 /// The role whose members may see clear text.
 pub const ROLE: &CStr = c"warehouse_clear";
 
+thread_local! {
+    /// Set while a materialization runs that was allowed to keep clear text.
+    static GRANTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `f`; it sees clear text if `role` is given and still is a member of `warehouse_clear`. Only for
+/// definitions that a member has made so.
+///
+/// # Errors
+/// 42501 if the role is no member.
+pub fn granted<T>(role: Option<Oid>, f: impl FnOnce() -> Result<T>) -> Result<T> {
+    struct Back(bool);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            GRANTED.set(self.0);
+        }
+    }
+    if let Some(role) = role
+        && !membership::has(role, ROLE)
+    {
+        return Err(Error::new(
+            Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            format!(
+                "role \"{}\" is no member of warehouse_clear, so that nothing may be kept in clear for it",
+                catalog::role_name(role).unwrap_or_default()
+            ),
+        )
+        .hint("GRANT warehouse_clear TO the role, or materialize without clear => true."));
+    }
+    let _back = Back(GRANTED.replace(role.is_some()));
+    f()
+}
+
 /// Whether this session may see clear text now. The stricter of session and current user counts, and
 /// within a SECURITY DEFINER function nobody may.
 pub fn may_see_clear() -> bool {
+    if GRANTED.get() {
+        return true;
+    }
     // SAFETY: a plain question about this session.
     settings::clear() && !unsafe { pg_sys::InLocalUserIdChange() } && membership::is_explicit(ROLE)
 }

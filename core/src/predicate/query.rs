@@ -14,6 +14,8 @@ pub enum From {
         /// Columns that do not exist there but must read NULL where an outer join finds no row: name
         /// and value.
         computed: Vec<(String, Expr)>,
+        /// A condition, in SQL, on its rows before anything else sees them; it calls the table `t`.
+        only: Option<String>,
     },
     /// A join.
     Join {

@@ -8,6 +8,7 @@
 mod analyze;
 mod asynchronous;
 mod build;
+pub mod capture;
 pub mod collation;
 pub mod columns;
 pub mod connection;

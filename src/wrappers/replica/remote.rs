@@ -3,6 +3,7 @@
 //! The planner's callbacks build a [`Remote`] for every relation they can push and keep it with the
 //! relation; larger ones are put together from smaller ones. [`Remote::rows`] writes one down.
 
+use super::capture;
 use super::columns::{ReplicaTable, Scope, TableRef};
 use super::options::ServerOptions;
 use super::private::Refusal;
@@ -198,6 +199,7 @@ fn from<'p>(
                 name: table.table.remote_name().to_owned(),
                 relation: *relation,
                 computed: table.computed(),
+                only: capture::condition(table.table.relation),
             })
         }
         Shape::Join { kind, left, right, on } => Ok(From::Join {

@@ -226,7 +226,22 @@ mod tests {
     }
 
     fn table(relation: u32, computed: Vec<(String, Expr)>) -> From {
-        From::Table { name: format!("app.t{relation}"), relation, computed }
+        From::Table { name: format!("app.t{relation}"), relation, computed, only: None }
+    }
+
+    #[test]
+    fn a_condition_on_the_rows_of_a_table_comes_before_everything() {
+        let from = From::Table {
+            name: "app.t1".to_owned(),
+            relation: 1,
+            computed: Vec::new(),
+            only: Some("age(t.xmin) <= 5".to_owned()),
+        };
+        let rows = Rows { from, conditions: vec![col("b")] };
+        assert_eq!(
+            select(&Select::of(vec![col("a")], rows), &plain).numbered(),
+            "SELECT a FROM (SELECT t.* FROM app.t1 t WHERE age(t.xmin) <= 5) r1 WHERE b"
+        );
     }
 
     #[test]

@@ -58,9 +58,9 @@ impl Writer<'_> {
 
     fn from(&mut self, from: &From) {
         match from {
-            From::Table { name, relation, computed } => {
+            From::Table { name, relation, computed, only } => {
                 let alias = alias(*relation);
-                if computed.is_empty() {
+                if computed.is_empty() && only.is_none() {
                     self.out.push(name);
                 } else {
                     self.out.push("(SELECT t.*");
@@ -73,9 +73,14 @@ impl Writer<'_> {
                     }
                     self.out.push(" FROM ");
                     self.out.push(name);
-                    self.out.push(" t)");
+                    self.out.push(" t");
+                    if let Some(only) = only {
+                        self.out.push(" WHERE ");
+                        self.out.push(only);
+                    }
+                    self.out.push(")");
                 }
-                if self.qualified {
+                if self.qualified || only.is_some() {
                     self.out.push(" ");
                     self.out.push(&alias);
                 }

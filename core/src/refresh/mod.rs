@@ -1,0 +1,9 @@
+//! Incremental refresh: what to fetch next, and the statements that apply it.
+//!
+//! Pure text and numbers; the extension runs the statements.
+
+mod sql;
+mod xids;
+
+pub use sql::{BEFORE, Column, DELTA, Family, Ranges, TOUCHED, Target, filtered, fingerprint};
+pub use xids::{Mark, Window, window};

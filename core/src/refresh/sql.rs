@@ -1,0 +1,315 @@
+//! The statements of a refresh.
+//!
+//! A target is an ordinary table; new rows are in a relation that only the statements of the refresh see
+//! ([`DELTA`]). All names come quoted, all values as literals.
+
+use crate::quote;
+
+/// The new rows.
+pub const DELTA: &str = "warehouse_delta";
+/// The rows that they take the place of, as they were.
+pub const BEFORE: &str = "warehouse_before";
+/// Groups whose rows have changed.
+pub const TOUCHED: &str = "warehouse_touched";
+
+/// How the text of a value is made that is the same at the source and here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Its cast to text depends on no setting.
+    Plain,
+    /// Its cast to text may round; its bytes do not.
+    Float,
+    /// A point in time, with or without a time zone.
+    Timestamp,
+    /// Bytes.
+    Bytes,
+}
+
+/// A column of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// How it is compared with the source.
+    pub family: Family,
+}
+
+/// A table that is refreshed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Its quoted, qualified name.
+    pub name: String,
+    /// The columns that the query fills.
+    pub columns: Vec<Column>,
+    /// Its unique key; may be empty.
+    pub key: Vec<String>,
+    /// The relation with the new rows: [`DELTA`], or the name of a table.
+    pub new: String,
+}
+
+fn list(names: impl Iterator<Item = impl AsRef<str>>, prefix: &str) -> String {
+    let names: Vec<String> =
+        names.map(|name| format!("{prefix}{}", quote::identifier(name.as_ref()))).collect();
+    names.join(", ")
+}
+
+/// A query with conditions on its columns, which it calls `q`.
+pub fn filtered(query: &str, columns: &[Column], conditions: &[String]) -> String {
+    let columns = list(columns.iter().map(|column| &column.name), "q.");
+    let mut text = format!("SELECT {columns} FROM ({query}) q");
+    for (at, condition) in conditions.iter().enumerate() {
+        text.push_str(if at == 0 { " WHERE " } else { " AND " });
+        text.push_str(condition);
+    }
+    text
+}
+
+/// A number made of a row's values, 64 bits, NULLs told from everything else. `alias` is the row's.
+///
+/// A value is written with its length in front, so that no two rows have one text.
+pub fn fingerprint(columns: &[Column], alias: &str) -> String {
+    let parts: Vec<String> = columns
+        .iter()
+        .map(|column| {
+            let name = format!("{alias}.{}", quote::identifier(&column.name));
+            let text = match column.family {
+                Family::Plain => format!("({name})::text"),
+                Family::Float => format!("encode(float8send(({name})::float8), 'hex')"),
+                Family::Timestamp => format!("(extract(epoch FROM {name}))::text"),
+                Family::Bytes => format!("encode({name}, 'hex')"),
+            };
+            format!("COALESCE((length({text}))::text || ':' || {text}, '-')")
+        })
+        .collect();
+    format!("hashtextextended(({}) COLLATE \"C\", '0'::bigint)", parts.join(" || "))
+}
+
+impl Target {
+    fn others(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| !self.key.contains(&column.name))
+    }
+
+    fn all(&self, prefix: &str) -> String {
+        list(self.columns.iter().map(|column| &column.name), prefix)
+    }
+
+    fn keys(&self, prefix: &str) -> String {
+        list(self.key.iter(), prefix)
+    }
+
+    fn same_key(&self, left: &str, right: &str) -> String {
+        let pairs: Vec<String> = self
+            .key
+            .iter()
+            .map(|name| {
+                let name = quote::identifier(name);
+                format!("{left}.{name} = {right}.{name}")
+            })
+            .collect();
+        pairs.join(" AND ")
+    }
+
+    /// Inserts what is new and updates what differs; yields how many of each.
+    pub fn merge(&self) -> String {
+        let (name, all, keys) = (&self.name, self.all(""), self.keys(""));
+        let set: Vec<String> = self
+            .others()
+            .map(|column| {
+                let name = quote::identifier(&column.name);
+                format!("{name} = excluded.{name}")
+            })
+            .collect();
+        let action = if set.is_empty() {
+            "DO NOTHING".to_owned()
+        } else {
+            let others: Vec<&str> = self.others().map(|column| column.name.as_str()).collect();
+            format!(
+                "DO UPDATE SET {} WHERE ROW({}) OPERATOR(pg_catalog.*<>) ROW({})",
+                set.join(", "),
+                list(others.iter(), "t."),
+                list(others.iter(), "excluded.")
+            )
+        };
+        format!(
+            "WITH applied AS (INSERT INTO {name} AS t ({all}) SELECT {all} FROM {} \
+             ON CONFLICT ({keys}) {action} RETURNING t.xmax = 0 AS is_new) \
+             SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM applied",
+            self.new
+        )
+    }
+
+    /// Inserts the new rows.
+    pub fn insert(&self) -> String {
+        let all = self.all("");
+        format!("INSERT INTO {} ({all}) SELECT {all} FROM {}", self.name, self.new)
+    }
+
+    /// Inserts the rows whose key is not there yet.
+    pub fn insert_missing(&self) -> String {
+        format!("{} ON CONFLICT ({}) DO NOTHING", self.insert(), self.keys(""))
+    }
+
+    /// Deletes the rows whose key is among the new ones.
+    pub fn delete_matching(&self) -> String {
+        let keys = self.keys("");
+        format!(
+            "DELETE FROM {} t USING (SELECT DISTINCT {keys} FROM {}) d WHERE {}",
+            self.name,
+            self.new,
+            self.same_key("t", "d")
+        )
+    }
+
+    /// Deletes rows that a condition on `t` finds and that are not among the new ones.
+    pub fn delete_missing(&self, conditions: &[String]) -> String {
+        let mut text = format!(
+            "DELETE FROM {} t WHERE NOT EXISTS (SELECT FROM {} d WHERE {})",
+            self.name,
+            self.new,
+            self.same_key("t", "d")
+        );
+        for condition in conditions {
+            text.push_str(" AND ");
+            text.push_str(condition);
+        }
+        text
+    }
+
+    /// Deletes rows that a condition on `t` finds.
+    pub fn delete_where(&self, conditions: &[String]) -> String {
+        let mut text = format!("DELETE FROM {} t", self.name);
+        for (at, condition) in conditions.iter().enumerate() {
+            text.push_str(if at == 0 { " WHERE " } else { " AND " });
+            text.push_str(condition);
+        }
+        text
+    }
+
+    /// The rows whose key is among the new ones, as they are now.
+    pub fn before(&self) -> String {
+        format!(
+            "SELECT {} FROM {} t JOIN (SELECT DISTINCT {} FROM {}) d ON {}",
+            self.all("t."),
+            self.name,
+            self.keys(""),
+            self.new,
+            self.same_key("t", "d")
+        )
+    }
+
+    /// The rows of the table that are not among the new ones, and the other way round.
+    pub fn changed(&self) -> String {
+        let all = self.all("");
+        let (ours, new) =
+            (format!("SELECT {all} FROM {}", self.name), format!("SELECT {all} FROM {}", self.new));
+        format!("({ours} EXCEPT ALL {new}) UNION ALL ({new} EXCEPT ALL {ours})")
+    }
+
+    /// The rows that a condition on `t` finds and whose key is not among the new ones.
+    pub fn vanishing(&self, conditions: &[String]) -> String {
+        let mut text = format!(
+            "SELECT {} FROM {} t WHERE NOT EXISTS (SELECT FROM {} d WHERE {})",
+            self.all("t."),
+            self.name,
+            self.new,
+            self.same_key("t", "d")
+        );
+        for condition in conditions {
+            text.push_str(" AND ");
+            text.push_str(condition);
+        }
+        text
+    }
+}
+
+/// Ranges of a key column that are compared with the source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ranges {
+    /// The column.
+    pub column: String,
+    /// The type of an array of it.
+    pub array_type: String,
+    /// The first values of all ranges but the first, ascending, as a literal of an array.
+    pub bounds: String,
+}
+
+impl Ranges {
+    /// The number of a row's range.
+    pub fn number(&self, alias: &str) -> String {
+        format!(
+            "width_bucket({alias}.{}, {}::{})",
+            quote::identifier(&self.column),
+            quote::literal(&self.bounds),
+            self.array_type
+        )
+    }
+
+    /// The condition that a row is in one of these ranges.
+    pub fn among(&self, alias: &str, numbers: &[i32]) -> String {
+        let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+        format!("{} = ANY ('{{{}}}'::integer[])", self.number(alias), numbers.join(","))
+    }
+
+    /// Rows and the sum of their fingerprints by range; `from` is FROM and what follows.
+    pub fn compare(&self, columns: &[Column], alias: &str, from: &str) -> String {
+        let number = self.number(alias);
+        format!(
+            "SELECT {number} AS range, count(*) AS rows, sum({}) AS hash FROM {from} GROUP BY {number}",
+            fingerprint(columns, alias)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(name: &str, family: Family) -> Column {
+        Column { name: name.to_owned(), family }
+    }
+
+    fn target() -> Target {
+        Target {
+            name: "mart.users".to_owned(),
+            columns: vec![column("id", Family::Plain), column("the Plan", Family::Plain)],
+            key: vec!["id".to_owned()],
+            new: DELTA.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_merge_leaves_equal_rows_alone() {
+        assert_eq!(
+            target().merge(),
+            "WITH applied AS (INSERT INTO mart.users AS t (\"id\", \"the Plan\") SELECT \"id\", \"the Plan\" \
+             FROM warehouse_delta ON CONFLICT (\"id\") DO UPDATE SET \"the Plan\" = excluded.\"the Plan\" \
+             WHERE ROW(t.\"the Plan\") OPERATOR(pg_catalog.*<>) ROW(excluded.\"the Plan\") \
+             RETURNING t.xmax = 0 AS is_new) \
+             SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM applied"
+        );
+        let only_key = Target { columns: vec![column("id", Family::Plain)], ..target() };
+        assert!(only_key.merge().contains("DO NOTHING"));
+    }
+
+    #[test]
+    fn names_and_values_are_quoted() {
+        let hostile = column("a\"; DROP TABLE x; --", Family::Plain);
+        let query = filtered("SELECT 1", std::slice::from_ref(&hostile), &["q.b".to_owned()]);
+        assert_eq!(query, "SELECT q.\"a\"\"; DROP TABLE x; --\" FROM (SELECT 1) q WHERE q.b");
+        let ranges = Ranges {
+            column: "k\"".to_owned(),
+            array_type: "text[]".to_owned(),
+            bounds: "{it's}".to_owned(),
+        };
+        assert_eq!(
+            ranges.among("q", &[1, 4]),
+            "width_bucket(q.\"k\"\"\", '{it''s}'::text[]) = ANY ('{1,4}'::integer[])"
+        );
+    }
+
+    #[test]
+    fn a_fingerprint_tells_null_from_text() {
+        let text = fingerprint(&[column("a", Family::Plain)], "q");
+        assert!(text.contains("COALESCE((length((q.\"a\")::text))::text || ':' || (q.\"a\")::text, '-')"), "{text}");
+    }
+}

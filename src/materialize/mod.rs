@@ -1,0 +1,28 @@
+//! Materialization: ordinary tables that a query fills and that keep themselves fresh.
+//!
+//! [`define`] makes a table and its definition, [`refresh`] brings it up to date. What a refresh needs to
+//! know of its sources is found by [`sources`]; changes are found in [`capture`] and applied in [`apply`],
+//! or the contents are made anew and exchanged ([`full`]). Everything is one transaction: rows, watermarks
+//! and what is told of them.
+//!
+//! Jobs call [`refresh::run`]; nothing here knows of them.
+
+mod apply;
+mod book;
+mod capture;
+mod columns;
+pub mod define;
+pub mod definition;
+mod dependents;
+mod environment;
+mod full;
+mod functions;
+mod microbatch;
+pub mod progress;
+pub mod refresh;
+mod report;
+mod sources;
+mod verify;
+
+pub use book::{json, run};
+pub use report::Report;
