@@ -11,3 +11,4 @@ pub mod pool;
 pub mod predicate;
 pub mod privacy;
 pub mod quote;
+pub mod schedule;
