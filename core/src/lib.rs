@@ -12,3 +12,4 @@ pub mod predicate;
 pub mod privacy;
 pub mod quote;
 pub mod refresh;
+pub mod schedule;
