@@ -21,3 +21,6 @@ REVOKE ALL ON FUNCTION warehouse.drop_site(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION warehouse.complete_import() FROM PUBLIC;
 GRANT USAGE ON SCHEMA warehouse TO PUBLIC;
 GRANT SELECT ON warehouse.sites, warehouse.relationships TO PUBLIC;
+
+-- The scheduler of this database starts once all of this is committed.
+SELECT warehouse.wake_jobs();

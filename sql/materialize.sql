@@ -30,8 +30,8 @@ CREATE TABLE warehouse.materialization_source (
   source text NOT NULL,
   server text,
   watermark text,
-  xmin text,
-  xmax text,
+  snapshot_xmin text,
+  snapshot_xmax text,
   system text,
   data_as_of timestamptz,
   succeeded_at timestamptz,
@@ -45,8 +45,8 @@ COMMENT ON COLUMN warehouse.materialization_source.materialization IS 'The defin
 COMMENT ON COLUMN warehouse.materialization_source.source IS 'The site; empty for a query that is refreshed as a whole.';
 COMMENT ON COLUMN warehouse.materialization_source.server IS 'The foreign server.';
 COMMENT ON COLUMN warehouse.materialization_source.watermark IS 'Greatest value of the cursor column, or the end of the last batch.';
-COMMENT ON COLUMN warehouse.materialization_source.xmin IS 'Transactions of the source below it have been seen.';
-COMMENT ON COLUMN warehouse.materialization_source.xmax IS 'The next transaction of the source then.';
+COMMENT ON COLUMN warehouse.materialization_source.snapshot_xmin IS 'Transactions of the source below it have been seen.';
+COMMENT ON COLUMN warehouse.materialization_source.snapshot_xmax IS 'The next transaction of the source then.';
 COMMENT ON COLUMN warehouse.materialization_source.system IS 'The cluster''s identifier.';
 COMMENT ON COLUMN warehouse.materialization_source.data_as_of IS 'The moment of the source that its rows show.';
 COMMENT ON COLUMN warehouse.materialization_source.succeeded_at IS 'When it was refreshed last.';
@@ -55,32 +55,45 @@ COMMENT ON COLUMN warehouse.materialization_source.error IS 'Why.';
 
 CREATE TABLE warehouse.materialization_job (
   materialization integer PRIMARY KEY REFERENCES warehouse.materialization ON DELETE CASCADE,
+  state text NOT NULL DEFAULT 'idle'
+    CHECK (state IN ('idle', 'queued', 'running', 'retrying', 'suspended', 'paused')),
   due timestamptz,
+  retry_at timestamptz,
   reconcile_due timestamptz,
+  wake_at timestamptz DEFAULT now(),
+  since timestamptz,
+  pausing boolean NOT NULL DEFAULT false,
   failures integer NOT NULL DEFAULT 0,
-  state text NOT NULL DEFAULT 'idle' CHECK (state IN ('idle', 'retrying', 'suspended', 'paused')),
-  requested_at timestamptz,
+  owed boolean NOT NULL DEFAULT false,
+  cause text,
+  run bigint,
   full_requested boolean NOT NULL DEFAULT false,
   last_started timestamptz,
   last_succeeded timestamptz,
   last_error text,
-  stale_told boolean NOT NULL DEFAULT false
+  stale_told text
 );
-CREATE INDEX materialization_job_due ON warehouse.materialization_job (due) WHERE state IN ('idle', 'retrying');
+CREATE INDEX materialization_job_wake ON warehouse.materialization_job (wake_at);
 SELECT pg_catalog.pg_extension_config_dump('warehouse.materialization_job', '');
-COMMENT ON TABLE warehouse.materialization_job IS 'When each definition runs next. Look at warehouse.freshness instead.';
-COMMENT ON INDEX warehouse.materialization_job_due IS 'What runs next.';
+COMMENT ON TABLE warehouse.materialization_job IS 'Where each definition''s job stands. Look at warehouse.materializations and warehouse.freshness instead.';
+COMMENT ON INDEX warehouse.materialization_job_wake IS 'What runs next.';
 COMMENT ON COLUMN warehouse.materialization_job.materialization IS 'The definition.';
-COMMENT ON COLUMN warehouse.materialization_job.due IS 'When it runs next; NULL if it has no schedule.';
+COMMENT ON COLUMN warehouse.materialization_job.state IS 'idle, queued (waits for a worker), running, retrying (after a failure), suspended (after too many) or paused.';
+COMMENT ON COLUMN warehouse.materialization_job.due IS 'The next due time of the schedule, without jitter; NULL without a schedule.';
+COMMENT ON COLUMN warehouse.materialization_job.retry_at IS 'When it is tried again.';
 COMMENT ON COLUMN warehouse.materialization_job.reconcile_due IS 'When it is compared with its source next.';
+COMMENT ON COLUMN warehouse.materialization_job.wake_at IS 'When the scheduler looks at it next.';
+COMMENT ON COLUMN warehouse.materialization_job.since IS 'Since when it runs.';
+COMMENT ON COLUMN warehouse.materialization_job.pausing IS 'It was paused while it ran.';
 COMMENT ON COLUMN warehouse.materialization_job.failures IS 'Failures in a row.';
-COMMENT ON COLUMN warehouse.materialization_job.state IS 'idle, retrying (after a failure), suspended (after too many) or paused.';
-COMMENT ON COLUMN warehouse.materialization_job.requested_at IS 'When somebody asked for a run that has not begun.';
-COMMENT ON COLUMN warehouse.materialization_job.full_requested IS 'Whether all is to be fetched.';
+COMMENT ON COLUMN warehouse.materialization_job.owed IS 'Another run is wanted.';
+COMMENT ON COLUMN warehouse.materialization_job.cause IS 'Why it was queued.';
+COMMENT ON COLUMN warehouse.materialization_job.run IS 'The run that goes on.';
+COMMENT ON COLUMN warehouse.materialization_job.full_requested IS 'The next run fetches everything anew.';
 COMMENT ON COLUMN warehouse.materialization_job.last_started IS 'When it was started last.';
 COMMENT ON COLUMN warehouse.materialization_job.last_succeeded IS 'When it succeeded last.';
 COMMENT ON COLUMN warehouse.materialization_job.last_error IS 'Why it failed last, if it has not succeeded since.';
-COMMENT ON COLUMN warehouse.materialization_job.stale_told IS 'Whether it has been told that it is stale.';
+COMMENT ON COLUMN warehouse.materialization_job.stale_told IS 'How stale its owner has been told that it is: warn or error.';
 
 CREATE TABLE warehouse.materialization_run (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -114,7 +127,7 @@ COMMENT ON COLUMN warehouse.materialization_run.id IS 'Its number.';
 COMMENT ON COLUMN warehouse.materialization_run.materialization IS 'The definition, which may be gone.';
 COMMENT ON COLUMN warehouse.materialization_run.relation IS 'The table''s name then.';
 COMMENT ON COLUMN warehouse.materialization_run.cause IS 'hand, schedule, retry, request, after, reconcile or backfill.';
-COMMENT ON COLUMN warehouse.materialization_run.status IS 'running, succeeded, partial (a site failed), failed, cancelled, timed out or crashed.';
+COMMENT ON COLUMN warehouse.materialization_run.status IS 'starting, running, succeeded, partial (a site failed), failed, cancelled, timed out, crashed, or interrupted (by a shutdown or an update).';
 COMMENT ON COLUMN warehouse.materialization_run.pid IS 'The process.';
 COMMENT ON COLUMN warehouse.materialization_run.started_at IS 'When it began.';
 COMMENT ON COLUMN warehouse.materialization_run.finished_at IS 'When it ended.';
@@ -221,6 +234,7 @@ BEGIN
   IF materialize.with_data AND (defined OPERATOR(pg_catalog.->>) 'is_stale')::pg_catalog.bool THEN
     PERFORM FROM warehouse.run_refresh(target, false, false);
   END IF;
+  PERFORM warehouse.wake_jobs();
   RETURN target;
 END
 $$;
@@ -243,6 +257,36 @@ COMMENT ON FUNCTION warehouse.drop_definition(oid, boolean) IS 'Internal: what w
 COMMENT ON FUNCTION warehouse.drop_materialization(regclass, boolean) IS
   'Drops a materialized table with its definition; keep_table leaves the table with the rows that it has.';
 
+CREATE FUNCTION warehouse.pause(relation regclass) RETURNS void
+  LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+  AS 'SELECT warehouse.set_paused(relation, true)';
+COMMENT ON FUNCTION warehouse.set_paused(oid, boolean) IS 'Internal: what warehouse.pause() and warehouse.resume() call.';
+COMMENT ON FUNCTION warehouse.pause(regclass) IS
+  'Stops a table from being refreshed by itself; a run that goes on ends first. warehouse.resume() undoes it.';
+
+CREATE FUNCTION warehouse.resume(relation regclass) RETURNS void
+  LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+  AS 'SELECT warehouse.set_paused(relation, false)';
+COMMENT ON FUNCTION warehouse.resume(regclass) IS
+  'Lets a table that was paused, or suspended after failures, be refreshed by itself again.';
+
+CREATE FUNCTION warehouse.request_refresh(relation regclass, full_refresh boolean DEFAULT false) RETURNS text
+  LANGUAGE sql VOLATILE STRICT PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
+  AS 'SELECT warehouse.request_run(relation, full_refresh)';
+COMMENT ON FUNCTION warehouse.request_run(oid, boolean) IS 'Internal: what warehouse.request_refresh() calls.';
+COMMENT ON FUNCTION warehouse.request_refresh(regclass, boolean) IS
+  'Asks a worker to refresh a table and returns at once, with what came of it. For everybody who may read the table, also in a read-only transaction; full_refresh for its owner. At most once in warehouse.request_interval.';
+
+CREATE FUNCTION warehouse.backfill(relation regclass, "from" timestamptz, "to" timestamptz) RETURNS bigint
+  LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+  AS 'SELECT warehouse.run_backfill($1, $2, $3)';
+COMMENT ON FUNCTION warehouse.run_backfill(oid, timestamptz, timestamptz) IS 'Internal: what warehouse.backfill() calls.';
+COMMENT ON FUNCTION warehouse.backfill(regclass, timestamptz, timestamptz) IS
+  'Computes a range of time of a microbatch table anew, batch by batch; returns the number of batches. Workers do it, each batch a transaction, going on where they were interrupted; without warehouse in shared_preload_libraries it is done in this session. For its owner and warehouse_admin.';
+
+COMMENT ON FUNCTION warehouse.wake_jobs() IS
+  'Has the scheduler of this database look around once the transaction has committed; starts it if need be. FALSE without warehouse in shared_preload_libraries.';
+
 -- What people look at -------------------------------------------------------------------------------
 
 CREATE VIEW warehouse.materializations AS
@@ -254,7 +298,7 @@ SELECT m.relation, n.nspname AS relation_schema, c.relname AS relation_name, m.o
   m.options ->> 'site_column' AS site_column,
   m.options ->> 'schedule' AS schedule, m.options ->> 'time_zone' AS time_zone,
   ARRAY(SELECT pg_catalog.jsonb_array_elements_text(m.options -> 'after')) AS after,
-  m.options ->> 'reconcile' AS reconcile, j.state, j.failures, j.due AS next_run,
+  m.options ->> 'reconcile' AS reconcile, j.state, j.failures, COALESCE(j.retry_at, j.due) AS next_run,
   m.options ->> 'description' AS description, m.options, m.created_at, m.changed_at
 FROM warehouse.materialization m
   JOIN pg_catalog.pg_class c ON c.oid = m.relation
@@ -278,7 +322,7 @@ COMMENT ON COLUMN warehouse.materializations.schedule IS 'When it runs.';
 COMMENT ON COLUMN warehouse.materializations.time_zone IS 'The time zone of the schedule and of the query.';
 COMMENT ON COLUMN warehouse.materializations.after IS 'The tables after which it runs.';
 COMMENT ON COLUMN warehouse.materializations.reconcile IS 'When it is compared with its source.';
-COMMENT ON COLUMN warehouse.materializations.state IS 'idle, retrying, suspended or paused.';
+COMMENT ON COLUMN warehouse.materializations.state IS 'idle, queued, running, retrying, suspended or paused.';
 COMMENT ON COLUMN warehouse.materializations.failures IS 'Failures in a row.';
 COMMENT ON COLUMN warehouse.materializations.next_run IS 'When it runs next.';
 COMMENT ON COLUMN warehouse.materializations.description IS 'What it is about.';
@@ -296,7 +340,7 @@ COMMENT ON VIEW warehouse.runs IS 'History of refreshes, the running ones too.';
 COMMENT ON COLUMN warehouse.runs.id IS 'Number of the run.';
 COMMENT ON COLUMN warehouse.runs.relation IS 'The table''s name then.';
 COMMENT ON COLUMN warehouse.runs.cause IS 'Why it ran: hand, schedule, retry, request, after, reconcile, backfill, or change of a table that it groups.';
-COMMENT ON COLUMN warehouse.runs.status IS 'running, succeeded, partial (a site failed), failed, cancelled, timed out or crashed.';
+COMMENT ON COLUMN warehouse.runs.status IS 'starting, running, succeeded, partial (a site failed), failed, cancelled, timed out, crashed, or interrupted (by a shutdown or an update).';
 COMMENT ON COLUMN warehouse.runs.started_at IS 'When it began.';
 COMMENT ON COLUMN warehouse.runs.finished_at IS 'When it ended.';
 COMMENT ON COLUMN warehouse.runs.duration IS 'How long it took, or has taken so far.';
@@ -333,7 +377,7 @@ WITH state AS (
         JOIN warehouse.materialization_source b ON b.materialization = w.id
         WHERE l.materialization = m.id)
       ELSE s.data_as_of END AS data_as_of,
-    j.due, j.state, j.last_error, GREATEST(c.reltuples, 0)::bigint AS rows,
+    COALESCE(j.retry_at, j.due) AS due, j.state, j.last_error, GREATEST(c.reltuples, 0)::bigint AS rows,
     (m.options ->> 'warn_after')::interval AS warn_after, (m.options ->> 'error_after')::interval AS error_after
   FROM warehouse.materialization m
     JOIN pg_catalog.pg_class c ON c.oid = m.relation
@@ -365,7 +409,7 @@ COMMENT ON COLUMN warehouse.freshness.age IS 'How long ago that is.';
 COMMENT ON COLUMN warehouse.freshness.status IS 'ok; warn beyond warn_after or after a failure; error beyond error_after, if suspended, or if it never succeeded.';
 COMMENT ON COLUMN warehouse.freshness.rows IS 'Rows of the table, about.';
 COMMENT ON COLUMN warehouse.freshness.next_run IS 'When it runs next.';
-COMMENT ON COLUMN warehouse.freshness.state IS 'idle, retrying, suspended or paused.';
+COMMENT ON COLUMN warehouse.freshness.state IS 'idle, queued, running, retrying, suspended or paused.';
 COMMENT ON COLUMN warehouse.freshness.last_error IS 'Why it failed last, if it has not succeeded since.';
 
 CREATE VIEW warehouse.progress AS

@@ -2,6 +2,7 @@
 
 pgrx::pg_module_magic!();
 
+mod jobs;
 mod materialize;
 mod pg;
 mod privacy;
@@ -99,6 +100,10 @@ pgrx::extension_sql_file!(
         materialize::functions::run,
         materialize::functions::running,
         materialize::functions::drop_definition,
+        jobs::functions::wake_jobs,
+        jobs::functions::set_paused,
+        jobs::functions::request_run,
+        jobs::functions::run_backfill,
     ]
 );
 pgrx::extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
@@ -116,6 +121,7 @@ pub extern "C-unwind" fn _PG_init() {
     wrappers::replica::pool::install();
     wrappers::replica::samples::install();
     materialize::progress::install();
+    jobs::install();
 }
 
 #[cfg(test)]

@@ -12,6 +12,12 @@ static PARTITIONWISE: GucSetting<bool> = GucSetting::<bool>::new(true);
 static LOOKUP_BATCH_SIZE: GucSetting<i32> = GucSetting::<i32>::new(500);
 static REPLICA_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(600);
 static EXCHANGE_PATIENCE: GucSetting<i32> = GucSetting::<i32>::new(30_000);
+static JOBS: GucSetting<bool> = GucSetting::<bool>::new(true);
+static MAX_RUNNING_REFRESHES: GucSetting<i32> = GucSetting::<i32>::new(4);
+static REQUEST_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(10);
+static RUN_HISTORY_DAYS: GucSetting<i32> = GucSetting::<i32>::new(30);
+static RUN_HISTORY_ROWS: GucSetting<i32> = GucSetting::<i32>::new(1000);
+static ON_FAILURE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static KEY_COMMAND: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 
@@ -84,6 +90,7 @@ pub fn define() {
         GucContext::Userset,
         GucFlags::UNIT_MS,
     );
+    define_jobs();
     // SAFETY: the hook is guarded.
     unsafe {
         GucRegistry::define_string_guc_with_hooks(
@@ -111,6 +118,97 @@ pub fn define() {
     );
     // SAFETY: called from _PG_init with a static prefix.
     unsafe { pg_sys::MarkGUCPrefixReserved(c"warehouse".as_ptr()) };
+}
+
+fn define_jobs() {
+    GucRegistry::define_bool_guc(
+        c"warehouse.jobs",
+        c"Runs scheduled refreshes.",
+        c"Off, nothing is started; what runs goes on. It takes shared_preload_libraries.",
+        &JOBS,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"warehouse.max_running_refreshes",
+        c"Refreshes that run at a time in a database.",
+        c"Each takes one of max_worker_processes, beside the launcher and one scheduler for each database.",
+        &MAX_RUNNING_REFRESHES,
+        1,
+        100,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"warehouse.request_interval",
+        c"Time in which a table is refreshed at most once because somebody asked for it.",
+        c"For warehouse.request_refresh().",
+        &REQUEST_INTERVAL,
+        0,
+        86_400,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
+        c"warehouse.run_history_days",
+        c"Days for which warehouse.runs keeps runs.",
+        c"",
+        &RUN_HISTORY_DAYS,
+        1,
+        3650,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"warehouse.run_history_rows",
+        c"Runs that warehouse.runs keeps of each table.",
+        c"",
+        &RUN_HISTORY_ROWS,
+        1,
+        1_000_000,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"warehouse.on_failure",
+        c"Function that is called when a refresh fails or a table grows stale.",
+        c"schema.function; it takes a jsonb with event (failure, suspended, stale), relation, status and error, \
+          and runs with the rights of the extension's owner. Empty: none.",
+        &ON_FAILURE,
+        GucContext::Sighup,
+        GucFlags::SUPERUSER_ONLY,
+    );
+}
+
+/// `warehouse.jobs`.
+pub fn jobs() -> bool {
+    JOBS.get()
+}
+
+/// `warehouse.max_running_refreshes`.
+pub fn max_running_refreshes() -> usize {
+    MAX_RUNNING_REFRESHES.get().max(1) as usize
+}
+
+/// `warehouse.request_interval` in seconds.
+pub fn request_interval() -> i32 {
+    REQUEST_INTERVAL.get()
+}
+
+/// `warehouse.run_history_days`.
+pub fn run_history_days() -> i32 {
+    RUN_HISTORY_DAYS.get()
+}
+
+/// `warehouse.run_history_rows`.
+pub fn run_history_rows() -> i32 {
+    RUN_HISTORY_ROWS.get()
+}
+
+/// `warehouse.on_failure`, if it is set.
+pub fn on_failure() -> Option<String> {
+    let text = ON_FAILURE.get().filter(|text| !text.is_empty())?;
+    text.into_string().ok()
 }
 
 /// Refuses a path that depends on where the server was started.

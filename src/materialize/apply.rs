@@ -51,11 +51,7 @@ pub fn apply(
 
 /// The rows that will change or go, as they are.
 fn before(target: &Target, new: &Delta, deletes: &Deletes) -> Result<Delta> {
-    let mut query = if target.key.is_empty() {
-        None
-    } else {
-        Some(target.before())
-    };
+    let mut query = if target.key.is_empty() { None } else { Some(target.before()) };
     if let Deletes::Where(conditions) = deletes {
         let vanishing = if target.key.is_empty() {
             let columns: Vec<String> = target

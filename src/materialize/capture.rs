@@ -47,12 +47,16 @@ pub fn refresh(
             let table = site.partition().or(sources.query.plain).ok_or_else(|| {
                 Error::new(
                     Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                    format!("the query of {} does not read one table row by row any more", definition.label()),
+                    format!(
+                        "the query of {} does not read one table row by row any more",
+                        definition.label()
+                    ),
                 )
             })?;
-            let now = as_of.mark.clone().ok_or_else(|| {
-                Error::bug("a source that is read by xmin has no snapshot")
-            })?;
+            let now = as_of
+                .mark
+                .clone()
+                .ok_or_else(|| Error::bug("a source that is read by xmin has no snapshot"))?;
             let (since, deletes) = match window(remembered.mark().as_ref(), &now) {
                 Window::Since(xmin) => (Some((table, xmin)), Deletes::None),
                 Window::All(_) => (None, Deletes::Where(sources.only("t", &[site]))),
@@ -123,8 +127,8 @@ fn cursor(
     .map_err(|e| Error::bug(format!("a watermark could not be computed: {e}")))?;
     let value = quote::literal(&value.unwrap_or_default());
     // Without a key nothing tells a row that was there before: what equals the last one was.
-    let strict = definition.options.strategy == Strategy::Append
-        && definition.options.unique_key.is_empty();
+    let strict =
+        definition.options.strategy == Strategy::Append && definition.options.unique_key.is_empty();
     let operator = if strict { ">" } else { ">=" };
     Ok(vec![format!("q.{name} {operator} {value}::{of}")])
 }
@@ -198,8 +202,7 @@ fn diff(
         let within = vec![ranges.among("t", &numbers)];
         let fine = (scanned / MOST_RANGES as u64).max(FINE as u64);
         let mut finer = ranges.clone();
-        finer.bounds =
-            bounds(definition, sources, site, target, &ranges, fine, Some(&within[0]))?;
+        finer.bounds = bounds(definition, sources, site, target, &ranges, fine, Some(&within[0]))?;
         // Rows of the ranges that were equal lie in finer ranges too; they are equal there as well, or
         // have changed since, in the same snapshot they have not.
         let among = |alias: &str| ranges.among(alias, &numbers);
@@ -212,7 +215,16 @@ fn diff(
         let conditions = vec![among("q"), finer.among("q", &fine_numbers)];
         let mut gone = vec![among("t"), finer.among("t", &fine_numbers)];
         gone.extend(sources.only("t", &[site]));
-        return fetch(definition, sources, site, target, conditions, &Deletes::Where(gone), None, report);
+        return fetch(
+            definition,
+            sources,
+            site,
+            target,
+            conditions,
+            &Deletes::Where(gone),
+            None,
+            report,
+        );
     }
     report.phase("compare");
     let numbers: Vec<i32> = different.iter().map(|range| range.range).collect();
@@ -228,10 +240,10 @@ fn diff(
 /// The key column whose ranges are compared: one that is no site and that is ordered everywhere alike.
 fn range_column<'q>(definition: &Definition, sources: &'q Sources) -> Option<&'q Output> {
     let options = &definition.options;
-    let names = options.unique_key.iter().filter(|name| options.site_column.as_ref() != Some(*name));
-    names
-        .filter_map(|name| sources.query.columns.iter().find(|column| column.name == *name))
-        .find(|column| {
+    let names =
+        options.unique_key.iter().filter(|name| options.site_column.as_ref() != Some(*name));
+    names.filter_map(|name| sources.query.columns.iter().find(|column| column.name == *name)).find(
+        |column| {
             matches!(
                 types::base_type(column.of),
                 pg_sys::INT2OID
@@ -243,11 +255,16 @@ fn range_column<'q>(definition: &Definition, sources: &'q Sources) -> Option<&'q
                     | pg_sys::TIMESTAMPOID
                     | pg_sys::TIMESTAMPTZOID
             )
-        })
+        },
+    )
 }
 
 fn where_clause(conditions: &[String]) -> String {
-    if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) }
+    if conditions.is_empty() {
+        String::new()
+    } else {
+        format!(" WHERE {}", conditions.join(" AND "))
+    }
 }
 
 fn count(definition: &Definition, sources: &Sources, site: &Site, target: &Target) -> Result<u64> {
@@ -309,11 +326,10 @@ fn compare(
          FROM theirs FULL JOIN ours ON theirs.range = ours.range \
          WHERE (theirs.rows, theirs.hash) IS DISTINCT FROM (ours.rows, ours.hash)"
     );
-    let found: Option<Vec<Range>> = identity::acting_as(definition.owner(), || {
-        sql::value_now::<pgrx::JsonB>(&text, &[])
-    })
-    .map_err(|e| Error::bug(format!("ranges could not be compared: {e}")))?
-    .and_then(|json| serde_json::from_value(json.0).ok());
+    let found: Option<Vec<Range>> =
+        identity::acting_as(definition.owner(), || sql::value_now::<pgrx::JsonB>(&text, &[]))
+            .map_err(|e| Error::bug(format!("ranges could not be compared: {e}")))?
+            .and_then(|json| serde_json::from_value(json.0).ok());
     Ok(found.unwrap_or_default())
 }
 

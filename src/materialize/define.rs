@@ -4,6 +4,7 @@ use super::book;
 use super::capture::is_time;
 use super::columns::qualified;
 use super::definition::{Capture, Definition, OnSchemaChange, Options, Strategy};
+use super::progress;
 use super::sources;
 use super::verify;
 use crate::pg::catalog::{self, Attribute};
@@ -13,10 +14,11 @@ use crate::pg::subtransaction::attempt;
 use crate::pg::{identity, keywords, sql, types};
 use crate::privacy::right;
 use pgrx::pg_sys::{self, Oid};
-use pgrx::{JsonB, PgSqlErrorCode as Code, Spi};
+use pgrx::{JsonB, PgLogLevel, PgSqlErrorCode as Code, Spi, ereport};
 use serde::Deserialize;
 use serde_json::Value;
 use warehouse_core::quote;
+use warehouse_core::schedule::Schedule;
 
 /// The arguments as they were given.
 #[derive(Debug, Clone, Deserialize)]
@@ -136,9 +138,8 @@ fn known(relation: Oid) -> Result<Option<Definition>> {
 
 /// Schema and table that a name means; without a schema, the one that tables are created in.
 pub fn name_of(name: Option<&str>) -> Result<(String, String)> {
-    let name = name.ok_or_else(|| {
-        Error::new(Code::ERRCODE_NULL_VALUE_NOT_ALLOWED, "name must not be NULL")
-    })?;
+    let name = name
+        .ok_or_else(|| Error::new(Code::ERRCODE_NULL_VALUE_NOT_ALLOWED, "name must not be NULL"))?;
     let parts = sql::value::<Vec<String>>("SELECT pg_catalog.parse_ident($1)", &[name.into()])
         .ok()
         .flatten()
@@ -146,19 +147,22 @@ pub fn name_of(name: Option<&str>) -> Result<(String, String)> {
     match <[String; 2]>::try_from(parts) {
         Ok([schema, table]) => Ok((schema, table)),
         Err(parts) if parts.len() == 1 => {
-            let schema = sql::value::<String>("SELECT pg_catalog.current_schema()::pg_catalog.text", &[])
-                .ok()
-                .flatten()
-                .ok_or_else(|| {
-                    Error::new(Code::ERRCODE_INVALID_SCHEMA_NAME, "no schema has been selected to create in")
-                })?;
+            let schema =
+                sql::value::<String>("SELECT pg_catalog.current_schema()::pg_catalog.text", &[])
+                    .ok()
+                    .flatten()
+                    .ok_or_else(|| {
+                        Error::new(
+                            Code::ERRCODE_INVALID_SCHEMA_NAME,
+                            "no schema has been selected to create in",
+                        )
+                    })?;
             Ok((schema, parts.into_iter().next().unwrap_or_default()))
         }
-        Err(_) => Err(Error::new(
-            Code::ERRCODE_INVALID_NAME,
-            format!("\"{name}\" is no name of a table"),
-        )
-        .hint("As in mart.users.")),
+        Err(_) => {
+            Err(Error::new(Code::ERRCODE_INVALID_NAME, format!("\"{name}\" is no name of a table"))
+                .hint("As in mart.users."))
+        }
     }
 }
 
@@ -179,8 +183,9 @@ fn check_columns(query: &Query) -> Result<()> {
 }
 
 fn word<T: serde::de::DeserializeOwned>(what: &str, text: &str, valid: &str) -> Result<T> {
-    serde_json::from_value(Value::String(text.to_owned()))
-        .map_err(|_| invalid(format!("unknown {what} \"{text}\"")).hint(format!("It is one of: {valid}.")))
+    serde_json::from_value(Value::String(text.to_owned())).map_err(|_| {
+        invalid(format!("unknown {what} \"{text}\"")).hint(format!("It is one of: {valid}."))
+    })
 }
 
 /// The arguments with defaults, checked against the query and each other.
@@ -202,7 +207,8 @@ fn choose(given: &Given, query: &Query) -> Result<Options> {
     )?;
     let mut unique_key = given.unique_key.clone().unwrap_or_default();
     if capture == Some(Capture::Change) && unique_key.is_empty() {
-        unique_key = query.columns.iter().filter(|c| c.is_grouped).map(|c| c.name.clone()).collect();
+        unique_key =
+            query.columns.iter().filter(|c| c.is_grouped).map(|c| c.name.clone()).collect();
     }
     let has = |name: &str| query.columns.iter().find(|column| column.name == name);
     let columns = unique_key
@@ -243,14 +249,20 @@ fn choose(given: &Given, query: &Query) -> Result<Options> {
         }
         (Strategy::Microbatch, Capture::None) => {
             let column = given.event_time.as_deref().and_then(has).ok_or_else(|| {
-                invalid("strategy microbatch needs event_time").hint("Name a date or timestamp column of the query.")
+                invalid("strategy microbatch needs event_time")
+                    .hint("Name a date or timestamp column of the query.")
             })?;
             if !is_time(column.of) {
-                return Err(invalid(format!("event_time \"{}\" is neither a date nor a timestamp", column.name)));
+                return Err(invalid(format!(
+                    "event_time \"{}\" is neither a date nor a timestamp",
+                    column.name
+                )));
             }
         }
         (Strategy::Microbatch, _) => {
-            return Err(invalid("strategy microbatch finds changes by event_time and takes no capture"));
+            return Err(invalid(
+                "strategy microbatch finds changes by event_time and takes no capture",
+            ));
         }
         (Strategy::Full, Capture::Cursor | Capture::Xmin | Capture::Change) => {
             return Err(invalid("strategy full fetches everything and takes no capture")
@@ -294,10 +306,27 @@ fn choose(given: &Given, query: &Query) -> Result<Options> {
             Some(column) if is_time(column.of) => check_interval("lookback", lookback)?,
             Some(_) if lookback.parse::<i64>().is_ok_and(|back| back >= 0) => {}
             Some(column) => {
-                return Err(invalid(format!("lookback \"{lookback}\" is no number to subtract from \"{}\"", column.name)));
+                return Err(invalid(format!(
+                    "lookback \"{lookback}\" is no number to subtract from \"{}\"",
+                    column.name
+                )));
             }
             None => return Err(invalid("lookback needs a cursor_column or an event_time")),
         }
+    }
+    for (what, text) in [("schedule", &given.schedule), ("reconcile", &given.reconcile)] {
+        if let Some(text) = text {
+            Schedule::parse(text, &time_zone).map_err(|e| invalid(format!("{what}: {e}")))?;
+            warn_without_jobs();
+        }
+    }
+    if query.is_volatile && (capture == Capture::Diff || given.reconcile.is_some()) {
+        return Err(invalid(
+            "a query that calls volatile functions cannot be compared with its source",
+        ));
+    }
+    if given.reconcile.is_some() && !keyed {
+        return Err(invalid("reconcile needs a unique_key"));
     }
     let clear = given.clear.unwrap_or(false);
     if clear {
@@ -347,14 +376,32 @@ fn choose(given: &Given, query: &Query) -> Result<Options> {
     })
 }
 
+/// A schedule is kept, but nobody follows it.
+fn warn_without_jobs() {
+    if !progress::is_shared() {
+        ereport!(
+            PgLogLevel::WARNING,
+            Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "the schedule is kept, but nothing runs by itself: warehouse is not in shared_preload_libraries",
+            "Set shared_preload_libraries = 'warehouse' and restart the server; until then call warehouse.refresh()."
+        );
+    }
+}
+
 fn check_interval(what: &str, value: &str) -> Result<()> {
     let found = attempt(|| {
-        sql::value::<bool>("SELECT $1::pg_catalog.interval >= '0'::pg_catalog.interval", &[value.into()])
-            .map_err(|e| Error::bug(e.to_string()))
+        sql::value::<bool>(
+            "SELECT $1::pg_catalog.interval >= '0'::pg_catalog.interval",
+            &[value.into()],
+        )
+        .map_err(|e| Error::bug(e.to_string()))
     });
     match found {
         Ok(Some(true)) => Ok(()),
-        _ => Err(invalid(format!("{what} \"{value}\" is no span of time")).hint("As in '10 minutes'.")),
+        _ => {
+            Err(invalid(format!("{what} \"{value}\" is no span of time"))
+                .hint("As in '10 minutes'."))
+        }
     }
 }
 
@@ -413,7 +460,10 @@ fn check_change(query: &Query, unique_key: &[String]) -> Result<()> {
     grouped.sort_unstable();
     key.sort_unstable();
     if key != grouped || key.is_empty() {
-        return Err(invalid(format!("with capture change the unique_key is the grouping: {}", grouped.join(", "))));
+        return Err(invalid(format!(
+            "with capture change the unique_key is the grouping: {}",
+            grouped.join(", ")
+        )));
     }
     Ok(())
 }
@@ -424,7 +474,10 @@ fn resolved_after(names: &[String]) -> Result<Vec<String>> {
         .map(|name| {
             let (schema, table) = name_of(Some(name))?;
             let relation = catalog::relation_by_name(&schema, &table).ok_or_else(|| {
-                Error::new(Code::ERRCODE_UNDEFINED_TABLE, format!("after: relation \"{name}\" does not exist"))
+                Error::new(
+                    Code::ERRCODE_UNDEFINED_TABLE,
+                    format!("after: relation \"{name}\" does not exist"),
+                )
             })?;
             Ok(Definition::of(relation)?.name())
         })
@@ -480,7 +533,8 @@ fn create(schema: &str, table: &str, query: &Query, options: &Options) -> Result
         })
         .collect();
     let key: Vec<String> = options.unique_key.iter().map(|name| quote::identifier(name)).collect();
-    let key = if key.is_empty() { String::new() } else { format!(", PRIMARY KEY ({})", key.join(", ")) };
+    let key =
+        if key.is_empty() { String::new() } else { format!(", PRIMARY KEY ({})", key.join(", ")) };
     sql::execute(&format!(
         "CREATE TABLE {} ({}{key})",
         keywords::qualified(schema, table),
@@ -495,13 +549,16 @@ fn migrate(relation: Oid, known: &Definition, query: &Query, options: &Options) 
     Definition::locked(known.id, true)?;
     let own = catalog::relation_attributes(relation);
     let find = |name: &str| own.iter().find(|column| column.name == name);
-    let added: Vec<_> = query.columns.iter().filter(|column| find(&column.name).is_none()).collect();
+    let added: Vec<_> =
+        query.columns.iter().filter(|column| find(&column.name).is_none()).collect();
     let gone: Vec<&Attribute> =
         own.iter().filter(|column| !query.columns.iter().any(|c| c.name == column.name)).collect();
     let retyped: Vec<_> = query
         .columns
         .iter()
-        .filter(|column| find(&column.name).is_some_and(|own| own.of != column.of || own.typmod != column.typmod))
+        .filter(|column| {
+            find(&column.name).is_some_and(|own| own.of != column.of || own.typmod != column.typmod)
+        })
         .collect();
     let name = qualified(relation);
     if !(added.is_empty() && gone.is_empty() && retyped.is_empty()) {
@@ -521,7 +578,9 @@ fn migrate(relation: Oid, known: &Definition, query: &Query, options: &Options) 
                 Code::ERRCODE_INVALID_TABLE_DEFINITION,
                 format!("the columns of the query differ from those of {} ({told})", known.label()),
             )
-            .hint("Choose on_schema_change => 'append_new_columns', 'sync_all_columns' or 'ignore'.")
+            .hint(
+                "Choose on_schema_change => 'append_new_columns', 'sync_all_columns' or 'ignore'.",
+            )
         };
         match options.on_schema_change {
             OnSchemaChange::Fail => return Err(refused()),
@@ -539,7 +598,10 @@ fn migrate(relation: Oid, known: &Definition, query: &Query, options: &Options) 
                 }
                 if options.on_schema_change == OnSchemaChange::SyncAllColumns {
                     for column in &gone {
-                        sql::execute(&format!("ALTER TABLE {name} DROP COLUMN {}", quote::identifier(&column.name)))?;
+                        sql::execute(&format!(
+                            "ALTER TABLE {name} DROP COLUMN {}",
+                            quote::identifier(&column.name)
+                        ))?;
                     }
                     for column in &retyped {
                         retype(&name, column, options)?;
@@ -605,7 +667,13 @@ fn create_index(relation: Oid, columns: &[String]) -> Result<()> {
 }
 
 /// Writes the definition down; its number.
-fn write(relation: Oid, text: &str, query: &Query, options: &Options, is_stale: bool) -> Result<i32> {
+fn write(
+    relation: Oid,
+    text: &str,
+    query: &Query,
+    options: &Options,
+    is_stale: bool,
+) -> Result<i32> {
     let json = serde_json::to_value(options).map_err(|e| Error::bug(e.to_string()))?;
     let id: Option<i32> = book::json(
         "INSERT INTO warehouse.materialization AS m (relation, owner, query, resolved, options) \
@@ -615,7 +683,8 @@ fn write(relation: Oid, text: &str, query: &Query, options: &Options, is_stale: 
          RETURNING pg_catalog.to_jsonb(m.id)",
         &[
             i64::from(relation.to_u32()).into(),
-            i64::from(catalog::relation_owner(relation).unwrap_or_else(identity::current).to_u32()).into(),
+            i64::from(catalog::relation_owner(relation).unwrap_or_else(identity::current).to_u32())
+                .into(),
             text.into(),
             query.text.as_str().into(),
             JsonB(json).into(),
@@ -629,9 +698,9 @@ fn write(relation: Oid, text: &str, query: &Query, options: &Options, is_stale: 
         )?;
     }
     book::run(
-        "INSERT INTO warehouse.materialization_job (materialization) VALUES ($1::pg_catalog.int4) \
-         ON CONFLICT (materialization) DO UPDATE SET failures = 0, due = NULL, reconcile_due = NULL, \
-           state = CASE WHEN materialization_job.state = 'paused' THEN 'paused' ELSE 'idle' END",
+        "INSERT INTO warehouse.materialization_job AS j (materialization) VALUES ($1::pg_catalog.int4) \
+         ON CONFLICT (materialization) DO UPDATE SET failures = 0, due = NULL, reconcile_due = NULL, retry_at = NULL, \
+           wake_at = pg_catalog.now(), state = CASE WHEN j.state IN ('retrying', 'suspended') THEN 'idle' ELSE j.state END",
         &[i64::from(id).into()],
     )?;
     Ok(id)
@@ -709,7 +778,10 @@ fn follow_by_index(query: &Query) -> Result<()> {
     let name = format!("warehouse_group_{}", fold(&parts.join(",")));
     // SAFETY: a plain lookup.
     let schema = types::namespace_name(unsafe { pg_sys::get_rel_namespace(base) });
-    if parts.is_empty() || catalog::relation_by_name(&schema, &name).is_some() || !catalog::owns_relation(base) {
+    if parts.is_empty()
+        || catalog::relation_by_name(&schema, &name).is_some()
+        || !catalog::owns_relation(base)
+    {
         return Ok(());
     }
     let statement = format!("CREATE INDEX {name} ON {} ({})", qualified(base), parts.join(", "));

@@ -151,7 +151,10 @@ impl Definition {
     pub fn locked(id: i32, wait: bool) -> Result<Option<Definition>> {
         let clause = if wait { "FOR NO KEY UPDATE" } else { "FOR NO KEY UPDATE SKIP LOCKED" };
         let found = Self::read("m.id = $1::pg_catalog.int4", i64::from(id), clause)?;
-        if found.is_none() && !wait && Self::read("m.id = $1::pg_catalog.int4", i64::from(id), "")?.is_some() {
+        if found.is_none()
+            && !wait
+            && Self::read("m.id = $1::pg_catalog.int4", i64::from(id), "")?.is_some()
+        {
             return Err(Error::new(
                 Code::ERRCODE_LOCK_NOT_AVAILABLE,
                 "the table is being refreshed or redefined by another session",

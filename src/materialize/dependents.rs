@@ -4,12 +4,12 @@
 //! that changes them. So the cost follows the change, whatever the aggregates are.
 
 use super::apply::{self, Deletes, NEW};
+use super::book;
 use super::columns;
 use super::definition::Definition;
 use super::progress::{self, Phase};
 use super::report::Report;
 use super::sources::{self, AsOf, Sources};
-use super::book;
 use crate::pg::delta::{self, Delta};
 use crate::pg::error::{Error, Result};
 use crate::pg::identity;
@@ -57,7 +57,8 @@ fn one(definition: &Definition, changed: &[&Delta]) -> Result<()> {
         .filter(|column| column.is_grouped)
         .map(|column| (quote::identifier(&column.name), column.expression.as_str()))
         .collect();
-    if sources.query.grouped.is_none() || groups.iter().any(|(_, expression)| expression.is_empty()) {
+    if sources.query.grouped.is_none() || groups.iter().any(|(_, expression)| expression.is_empty())
+    {
         return Err(Error::new(
             Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             format!("the query of {} does not group one table any more", definition.label()),
@@ -82,7 +83,7 @@ fn one(definition: &Definition, changed: &[&Delta]) -> Result<()> {
     report.succeeded("", None);
     report.strategy = "merge";
     report.capture = "change";
-    super::refresh::record(definition, "change", &report)
+    super::refresh::record(definition, "change", None, &report)
 }
 
 /// For each column of the grouping, the condition that finds the values in these rows; `None` for too

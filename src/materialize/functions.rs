@@ -32,9 +32,11 @@ fn define(arguments: JsonB) -> JsonB {
 }
 
 /// Whether the caller may refresh a table: its owner may, and who may define the policy.
-fn check_right(definition: &Definition) -> Result<()> {
+pub fn check_right(definition: &Definition) -> Result<()> {
     let asks = identity::current();
-    if catalog::owns_relation(definition.relation()) || identity::has_rights_of(asks, "warehouse_admin") {
+    if catalog::owns_relation(definition.relation())
+        || identity::has_rights_of(asks, "warehouse_admin")
+    {
         return Ok(());
     }
     Err(Error::new(
@@ -73,7 +75,8 @@ fn run(
     check_right(&definition).or_raise();
     let how = How { full: full_refresh, reconcile, range: None };
     let (definition, report) = refresh::run(definition.id, &how).or_raise();
-    refresh::record(&definition, if reconcile { "reconcile" } else { "hand" }, &report).or_raise();
+    refresh::record(&definition, if reconcile { "reconcile" } else { "hand" }, None, &report)
+        .or_raise();
     refresh::succeeded(&definition, &report).or_raise();
     for warning in &report.warnings {
         ereport!(PgLogLevel::WARNING, Code::ERRCODE_CHECK_VIOLATION, warning.clone());

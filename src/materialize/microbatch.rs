@@ -33,12 +33,16 @@ pub fn refresh(
 ) -> Result<()> {
     let as_of = capture::moment(definition, site)?;
     let name = definition.options.event_time.as_deref().unwrap_or_default();
-    let column = sources.query.columns.iter().find(|column| column.name == name).ok_or_else(|| {
-        Error::new(
-            Code::ERRCODE_UNDEFINED_COLUMN,
-            format!("event_time \"{name}\" is no column of the query of {}", definition.label()),
-        )
-    })?;
+    let column =
+        sources.query.columns.iter().find(|column| column.name == name).ok_or_else(|| {
+            Error::new(
+                Code::ERRCODE_UNDEFINED_COLUMN,
+                format!(
+                    "event_time \"{name}\" is no column of the query of {}",
+                    definition.label()
+                ),
+            )
+        })?;
     let of = types::type_name(column.of, column.typmod);
     let range = match range {
         Some(range) => Some(range.clone()),
@@ -69,18 +73,18 @@ pub fn refresh(
 }
 
 /// From the begin of the bucket that holds the last time seen, less `lookback`.
-fn since_last(
-    definition: &Definition,
-    site: &Site,
-    of: &str,
-) -> Result<Option<Range>> {
-    let Some(last) = sources::remembered(definition, site)?.and_then(|known| known.watermark) else {
+fn since_last(definition: &Definition, site: &Site, of: &str) -> Result<Option<Range>> {
+    let Some(last) = sources::remembered(definition, site)?.and_then(|known| known.watermark)
+    else {
         return Ok(None);
     };
     let options = &definition.options;
     let lookback = options.lookback.as_deref().unwrap_or("0");
     let size = options.batch_size.as_deref().unwrap_or("day");
-    let begin = bucket(&format!("({}::{of} - {}::interval)", quote::literal(&last), quote::literal(lookback)), size);
+    let begin = bucket(
+        &format!("({}::{of} - {}::interval)", quote::literal(&last), quote::literal(lookback)),
+        size,
+    );
     let from = sql::value_now::<String>(&format!("SELECT ({begin})::{of}::text"), &[])
         .map_err(|e| Error::bug(format!("a bucket could not be computed: {e}")))?;
     Ok(from.map(|from| Range { from, to: None }))
@@ -92,9 +96,6 @@ pub fn bucket(moment: &str, size: &str) -> String {
         "hour" | "day" | "week" | "month" | "quarter" | "year" => {
             format!("date_trunc({}, {moment})", quote::literal(size))
         }
-        _ => format!(
-            "date_bin({}::interval, {moment}, '2000-01-01')",
-            quote::literal(size)
-        ),
+        _ => format!("date_bin({}::interval, {moment}, '2000-01-01')", quote::literal(size)),
     }
 }

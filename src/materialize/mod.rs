@@ -8,6 +8,7 @@
 //! Jobs call [`refresh::run`]; nothing here knows of them.
 
 mod apply;
+pub mod backfill;
 mod book;
 mod capture;
 mod columns;
@@ -16,7 +17,7 @@ pub mod definition;
 mod dependents;
 mod environment;
 mod full;
-mod functions;
+pub mod functions;
 mod microbatch;
 pub mod progress;
 pub mod refresh;
@@ -24,5 +25,4 @@ mod report;
 mod sources;
 mod verify;
 
-pub use book::{json, run};
-pub use report::Report;
+pub use book::{as_extension_owner, json, run};

@@ -81,6 +81,11 @@ pub fn install() {
     SHARED.set(shared::share(&BOARD));
 }
 
+/// Whether the library is preloaded: others see the progress, and jobs run.
+pub fn is_shared() -> bool {
+    SHARED.get()
+}
+
 fn now() -> i64 {
     // SAFETY: reads the clock.
     unsafe { pg_sys::GetCurrentTimestamp() }

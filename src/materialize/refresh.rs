@@ -7,7 +7,8 @@ use super::columns::{self, qualified};
 use super::definition::{Capture, Definition, Strategy};
 use super::environment::Environment;
 use super::full;
-use super::microbatch::{self, Range};
+use super::microbatch;
+pub use super::microbatch::Range;
 use super::progress::{self, Phase, Telling};
 use super::report::Report;
 use super::sources::{self, Sources};
@@ -39,9 +40,8 @@ const ANALYZE_SHARE: f64 = 0.1;
 /// 55P03 if it is being refreshed; 42704 if it is gone; what went wrong with its only source, or with all
 /// of them. If only some sites fail, the others are refreshed and the report says so.
 pub fn run(id: i32, how: &How) -> Result<(Definition, Report)> {
-    let definition = Definition::locked(id, false)?.ok_or_else(|| {
-        Error::new(Code::ERRCODE_UNDEFINED_OBJECT, "the definition is gone")
-    })?;
+    let definition = Definition::locked(id, false)?
+        .ok_or_else(|| Error::new(Code::ERRCODE_UNDEFINED_OBJECT, "the definition is gone"))?;
     let _environment = Environment::enter(&definition);
     let _telling = Telling::begin(definition.id, definition.relation(), 0);
     let clear = definition.options.clear;
@@ -89,7 +89,14 @@ fn work(definition: &Definition, how: &How) -> Result<Report> {
         let mut own = Report::new();
         let outcome = attempt(|| {
             if options.strategy == Strategy::Microbatch && !compared {
-                microbatch::refresh(definition, &sources, site, &target, how.range.as_ref(), &mut own)
+                microbatch::refresh(
+                    definition,
+                    &sources,
+                    site,
+                    &target,
+                    how.range.as_ref(),
+                    &mut own,
+                )
             } else if options.capture == Capture::Change {
                 regroup(definition, &sources, &target, &mut own)
             } else {
@@ -158,20 +165,36 @@ fn rows(definition: &Definition) -> f64 {
     f64::from(found.ok().flatten().unwrap_or(0.0))
 }
 
-/// Writes a run that has ended well into the history, and what follows from it.
-pub fn record(definition: &Definition, cause: &str, report: &Report) -> Result<()> {
+/// Writes a run that has ended well into the history: its entry, or a new one.
+pub fn record(
+    definition: &Definition,
+    cause: &str,
+    run: Option<i64>,
+    report: &Report,
+) -> Result<()> {
     let sources = serde_json::to_value(&report.sources).unwrap_or_default();
+    let number = match run {
+        Some(run) => run,
+        None => book::json(
+            "INSERT INTO warehouse.materialization_run (materialization, relation, cause, status, pid, started_at) \
+             VALUES ($1::pg_catalog.int4, $2, $3, 'running', $4::pg_catalog.int4, pg_catalog.now()) \
+             RETURNING pg_catalog.to_jsonb(id)",
+            &[
+                i64::from(definition.id).into(),
+                definition.name().into(),
+                cause.into(),
+                i64::from(process::id()).into(),
+            ],
+        )?
+        .ok_or_else(|| Error::bug("a run was not written down"))?,
+    };
     book::run(
-        "INSERT INTO warehouse.materialization_run (materialization, relation, cause, status, pid, started_at, \
-           finished_at, strategy, capture, fetched, inserted, updated, deleted, unchanged, bytes, phases, sources, error) \
-         VALUES ($1::pg_catalog.int4, $2, $3, $4, $5::pg_catalog.int4, pg_catalog.now(), pg_catalog.clock_timestamp(), \
-           $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+        "UPDATE warehouse.materialization_run SET status = $2, finished_at = pg_catalog.clock_timestamp(), \
+           strategy = $3, capture = $4, fetched = $5, inserted = $6, updated = $7, deleted = $8, unchanged = $9, \
+           bytes = $10, phases = $11, sources = $12, error = $13 WHERE id = $1",
         &[
-            i64::from(definition.id).into(),
-            definition.name().into(),
-            cause.into(),
+            number.into(),
             report.status().into(),
-            i64::from(process::id()).into(),
             report.strategy.into(),
             report.capture.into(),
             (report.fetched as i64).into(),
@@ -187,14 +210,17 @@ pub fn record(definition: &Definition, cause: &str, report: &Report) -> Result<(
     )
 }
 
-/// Notes at the job that it succeeded, and tells who listens.
+/// Notes that a table was refreshed, and tells who listens. A job that had failed starts afresh.
 pub fn succeeded(definition: &Definition, report: &Report) -> Result<()> {
     book::run(
-        "INSERT INTO warehouse.materialization_job AS j (materialization, last_started, last_succeeded) \
-         VALUES ($1::pg_catalog.int4, pg_catalog.now(), pg_catalog.clock_timestamp()) \
-         ON CONFLICT (materialization) DO UPDATE SET last_started = COALESCE(j.last_started, excluded.last_started), \
-           last_succeeded = excluded.last_succeeded, last_error = NULL, failures = 0, stale_told = false, \
-           state = CASE WHEN j.state = 'paused' THEN j.state ELSE 'idle' END",
+        "INSERT INTO warehouse.materialization_job AS j (materialization, last_succeeded) \
+         VALUES ($1::pg_catalog.int4, pg_catalog.clock_timestamp()) \
+         ON CONFLICT (materialization) DO UPDATE SET last_succeeded = excluded.last_succeeded, \
+           last_error = NULL, stale_told = NULL, \
+           failures = CASE WHEN j.state = 'running' THEN j.failures ELSE 0 END, \
+           state = CASE WHEN j.state IN ('retrying', 'suspended') THEN 'idle' ELSE j.state END, \
+           retry_at = CASE WHEN j.state = 'retrying' THEN NULL ELSE j.retry_at END, \
+           wake_at = CASE WHEN j.state IN ('retrying', 'suspended') THEN pg_catalog.now() ELSE j.wake_at END",
         &[i64::from(definition.id).into()],
     )?;
     tell(&definition.name(), report.status(), report.changed(), report.error().as_deref())

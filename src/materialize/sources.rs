@@ -75,7 +75,8 @@ impl Sources {
     /// # Errors
     /// What is wrong with the query by now, with what to do about it.
     pub fn of(definition: &Definition) -> Result<Sources> {
-        let query = attempt(|| query::look(&definition.resolved)).map_err(|error| drifted(definition, error))?;
+        let query = attempt(|| query::look(&definition.resolved))
+            .map_err(|error| drifted(definition, error))?;
         let Some(column) = &definition.options.site_column else {
             let whole = whole(&query.tables)?;
             return Ok(Sources { query, column: None, sites: vec![whole] });
@@ -86,7 +87,10 @@ impl Sources {
         if sites.is_empty() {
             return Err(Error::new(
                 Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                format!("column \"{column}\" of {} does not say a site any more", definition.label()),
+                format!(
+                    "column \"{column}\" of {} does not say a site any more",
+                    definition.label()
+                ),
             )
             .hint(AGAIN));
         }
@@ -131,7 +135,8 @@ fn drifted(definition: &Definition, error: Error) -> Error {
             | Code::ERRCODE_INVALID_SCHEMA_NAME
             | Code::ERRCODE_DATATYPE_MISMATCH
     );
-    let error = error.within(&format!("the query of {} does not fit its sources any more", definition.label()));
+    let error = error
+        .within(&format!("the query of {} does not fit its sources any more", definition.label()));
     if missing { error.hint(AGAIN) } else { error }
 }
 
@@ -172,8 +177,8 @@ fn number(text: &str) -> Result<u64> {
 pub struct Remembered {
     /// Greatest value of the cursor column.
     pub watermark: Option<String>,
-    xmin: Option<String>,
-    xmax: Option<String>,
+    snapshot_xmin: Option<String>,
+    snapshot_xmax: Option<String>,
     system: Option<String>,
 }
 
@@ -181,8 +186,8 @@ impl Remembered {
     /// The snapshot, if one was.
     pub fn mark(&self) -> Option<Mark> {
         Some(Mark {
-            xmin: self.xmin.as_ref()?.parse().ok()?,
-            xmax: self.xmax.as_ref()?.parse().ok()?,
+            xmin: self.snapshot_xmin.as_ref()?.parse().ok()?,
+            xmax: self.snapshot_xmax.as_ref()?.parse().ok()?,
             system: self.system.clone(),
         })
     }
@@ -208,12 +213,13 @@ pub fn remember(
     let servers = site.servers.join(", ");
     book::run(
         "INSERT INTO warehouse.materialization_source AS s \
-           (materialization, source, server, watermark, xmin, xmax, system, data_as_of, succeeded_at) \
+           (materialization, source, server, watermark, snapshot_xmin, snapshot_xmax, system, data_as_of, succeeded_at) \
          VALUES ($1::pg_catalog.int4, $2, NULLIF($3, ''), $4, $5, $6, $7, $8::pg_catalog.timestamptz, pg_catalog.clock_timestamp()) \
          ON CONFLICT (materialization, source) DO UPDATE SET server = excluded.server, \
            watermark = COALESCE(excluded.watermark, s.watermark), \
-           xmin = COALESCE(excluded.xmin, s.xmin), xmax = COALESCE(excluded.xmax, s.xmax), \
-           system = CASE WHEN excluded.xmin IS NULL THEN s.system ELSE excluded.system END, \
+           snapshot_xmin = COALESCE(excluded.snapshot_xmin, s.snapshot_xmin), \
+           snapshot_xmax = COALESCE(excluded.snapshot_xmax, s.snapshot_xmax), \
+           system = CASE WHEN excluded.snapshot_xmin IS NULL THEN s.system ELSE excluded.system END, \
            data_as_of = excluded.data_as_of, succeeded_at = excluded.succeeded_at, failed_at = NULL, error = NULL",
         &[
             i64::from(definition.id).into(),

@@ -43,12 +43,15 @@ pub fn before_readers(
                     .map_err(|e| Error::bug(format!("a test could not be run: {e}")))
             })
         })
-        .map_err(|error| error.within(&format!("data test {} of {}", test.name, definition.label())))?
+        .map_err(|error| {
+            error.within(&format!("data test {} of {}", test.name, definition.label()))
+        })?
         .unwrap_or(0);
         if failing == 0 {
             continue;
         }
-        let text = format!("data test {} of {} fails for {failing} rows", test.name, definition.label());
+        let text =
+            format!("data test {} of {} fails for {failing} rows", test.name, definition.label());
         if test.warns {
             report.warnings.push(text);
         } else {
@@ -119,17 +122,25 @@ fn read(object: &Map<String, Value>, warns: bool, found: &mut Vec<Test>) -> Resu
                         Value::String(name) => vec![name.clone()],
                         item => names(item)?,
                     };
-                    let list: Vec<String> = columns.iter().map(|name| format!("t.{}", quote::identifier(name))).collect();
+                    let list: Vec<String> = columns
+                        .iter()
+                        .map(|name| format!("t.{}", quote::identifier(name)))
+                        .collect();
                     let list = list.join(", ");
                     let query = format!(
                         "SELECT COALESCE(sum(g.n), 0)::bigint FROM (SELECT count(*) AS n FROM {THIS} t \
                          WHERE ({list}) IS NOT NULL GROUP BY {list} HAVING count(*) > 1) g"
                     );
-                    found.push(Test { name: format!("unique({})", columns.join(", ")), query, warns });
+                    found.push(Test {
+                        name: format!("unique({})", columns.join(", ")),
+                        query,
+                        warns,
+                    });
                 }
             }
             "accepted_values" => {
-                let all = value.as_object().ok_or_else(|| malformed("accepted_values is no object"))?;
+                let all =
+                    value.as_object().ok_or_else(|| malformed("accepted_values is no object"))?;
                 for (name, values) in all {
                     let values: Vec<String> = values
                         .as_array()
@@ -149,11 +160,14 @@ fn read(object: &Map<String, Value>, warns: bool, found: &mut Vec<Test>) -> Resu
                 }
             }
             "relationships" => {
-                let all = value.as_object().ok_or_else(|| malformed("relationships is no object"))?;
+                let all =
+                    value.as_object().ok_or_else(|| malformed("relationships is no object"))?;
                 for (name, to) in all {
                     let text = |key: &str| to.get(key).and_then(Value::as_str);
                     let (Some(table), Some(field)) = (text("to"), text("field")) else {
-                        return Err(malformed("relationships are {\"column\": {\"to\": \"schema.table\", \"field\": \"column\"}}"));
+                        return Err(malformed(
+                            "relationships are {\"column\": {\"to\": \"schema.table\", \"field\": \"column\"}}",
+                        ));
                     };
                     let table = resolved(table)?;
                     let column = quote::identifier(name);
@@ -172,7 +186,8 @@ fn read(object: &Map<String, Value>, warns: bool, found: &mut Vec<Test>) -> Resu
                     if sql::statements(&text.replace(THIS, "t"))? != 1 {
                         return Err(malformed("each sql is one SELECT"));
                     }
-                    let query = format!("SELECT count(*) FROM ({}) f", text.trim().trim_end_matches(';'));
+                    let query =
+                        format!("SELECT count(*) FROM ({}) f", text.trim().trim_end_matches(';'));
                     found.push(Test { name: format!("sql[{at}]"), query, warns });
                 }
             }
@@ -196,7 +211,9 @@ fn resolved(name: &str) -> Result<String> {
         .flatten()
         .unwrap_or_default();
     match &parts[..] {
-        [schema, table] => Ok(format!("{}.{}", quote::identifier(schema), quote::identifier(table))),
+        [schema, table] => {
+            Ok(format!("{}.{}", quote::identifier(schema), quote::identifier(table)))
+        }
         _ => Err(malformed(&format!("\"{name}\" is no schema.table"))),
     }
 }

@@ -315,6 +315,22 @@ pub fn owns_relation(relation: Oid) -> bool {
     unsafe { pg_sys::pg_class_ownercheck(relation, pg_sys::GetUserId()) }
 }
 
+/// Whether the current role may read a relation, or some of its columns.
+pub fn may_select(relation: Oid) -> bool {
+    let kind = pg_sys::ACL_SELECT as pg_sys::AclMode;
+    // SAFETY: plain questions.
+    unsafe {
+        let user = pg_sys::GetUserId();
+        pg_sys::pg_class_aclcheck(relation, user, kind) == pg_sys::AclResult::ACLCHECK_OK
+            || pg_sys::pg_attribute_aclcheck_all(
+                relation,
+                user,
+                kind,
+                pg_sys::AclMaskHow::ACLMASK_ANY,
+            ) == pg_sys::AclResult::ACLCHECK_OK
+    }
+}
+
 /// Whether a table of this database has any pages: one without has no rows.
 pub fn has_pages(table: Oid) -> bool {
     // SAFETY: the relation is opened for reading and closed again.

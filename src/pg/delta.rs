@@ -141,8 +141,7 @@ unsafe fn register(deltas: &[&Delta]) {
 impl Sink for Filling<'_, '_> {
     unsafe fn start(&mut self, desc: pg_sys::TupleDesc) {
         // SAFETY: the query's own descriptor.
-        self.delta.desc =
-            self.delta.context.run(|| unsafe { pg_sys::CreateTupleDescCopy(desc) });
+        self.delta.desc = self.delta.context.run(|| unsafe { pg_sys::CreateTupleDescCopy(desc) });
     }
 
     unsafe fn take(&mut self, slot: *mut pg_sys::TupleTableSlot) {

@@ -38,5 +38,7 @@ pub mod subtransaction;
 pub mod tuple;
 pub mod types;
 pub mod upper_hook;
+pub mod utility;
 pub mod varlena;
 pub mod wait;
+pub mod worker;

@@ -14,8 +14,8 @@ use super::error::{Error, Result};
 use super::memory::Context;
 use super::sink::{self, Sink};
 use super::types;
-use pgrx::pg_sys::{self, Oid};
 use pgrx::PgSqlErrorCode as Code;
+use pgrx::pg_sys::{self, Oid};
 
 // Not in pgrx's bindings; commands/cluster.h.
 unsafe extern "C-unwind" {
@@ -132,7 +132,9 @@ impl NewHeap {
             let indexes: Vec<Oid> = if list.is_null() {
                 Vec::new()
             } else {
-                (0..(*list).length as usize).map(|at| (*(*list).elements.add(at)).oid_value).collect()
+                (0..(*list).length as usize)
+                    .map(|at| (*(*list).elements.add(at)).oid_value)
+                    .collect()
             };
             for old in indexes {
                 let name = std::ffi::CString::new(format!("warehouse_new_{}", old.to_u32()))
@@ -273,7 +275,8 @@ unsafe fn adopt_toast(table: Oid, transient: Oid, mine: Oid, its: Oid) {
         }
         pg_sys::CommandCounterIncrement();
         let name = |toast: Oid, owner: Oid, suffix: &str| {
-            if let Ok(name) = std::ffi::CString::new(format!("pg_toast_{}{suffix}", owner.to_u32())) {
+            if let Ok(name) = std::ffi::CString::new(format!("pg_toast_{}{suffix}", owner.to_u32()))
+            {
                 pg_sys::RenameRelationInternal(toast, name.as_ptr(), true, !suffix.is_empty());
                 pg_sys::CommandCounterIncrement();
             }
@@ -431,7 +434,9 @@ impl Sink for Writer<'_> {
                 nulls[*to] = *(*slot).tts_isnull.add(from);
             }
             let attributes = std::slice::from_raw_parts((*desc).attrs.as_ptr(), width);
-            if let Some(at) = (0..width).find(|at| nulls[*at] && attributes[*at].attnotnull && !attributes[*at].attisdropped) {
+            if let Some(at) = (0..width).find(|at| {
+                nulls[*at] && attributes[*at].attnotnull && !attributes[*at].attisdropped
+            }) {
                 let name = super::sql::borrowed(attributes[at].attname.data.as_ptr());
                 self.misses(&name).raise();
             }

@@ -16,7 +16,9 @@ pub fn notify(channel: &'static CStr, payload: &str) -> Result<()> {
     })?;
     // SAFETY: both are copied; raises ordinary ERRORs.
     unsafe {
-        pgrx::pg_sys::ffi::pg_guard_ffi_boundary(|| Async_Notify(channel.as_ptr(), payload.as_ptr()));
+        pgrx::pg_sys::ffi::pg_guard_ffi_boundary(|| {
+            Async_Notify(channel.as_ptr(), payload.as_ptr())
+        });
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use pgrx::JsonB;
 use pgrx::pg_sys::{self, Datum, Oid};
+use std::cell::Cell;
 use std::ffi::c_int;
 use std::time::Duration;
 
@@ -44,6 +45,22 @@ pub fn wake(latch: usize) {
     }
 }
 
+/// Asks a process to end.
+pub fn terminate(pid: i32) {
+    if pid > 0 {
+        // SAFETY: one process; one that has ended meanwhile is no error.
+        unsafe { libc::kill(pid, libc::SIGTERM) };
+    }
+}
+
+/// Cancels what a process is doing.
+pub fn cancel(pid: i32) {
+    if pid > 0 {
+        // SAFETY: as above.
+        unsafe { libc::kill(pid, libc::SIGINT) };
+    }
+}
+
 /// Makes a backend that is idle run an empty transaction, at whose end our callback looks around. It
 /// is the signal by which Postgres makes idle backends read invalidation messages; one that is busy
 /// reads them later.
@@ -75,6 +92,24 @@ pub fn blocked() -> Vec<(i32, Vec<i32>)> {
 pub fn at_exit(f: fn()) {
     // SAFETY: a static function that gets its own pointer back.
     unsafe { pg_sys::on_shmem_exit(Some(run), Datum::from(f as usize)) }
+}
+
+thread_local! {
+    static AT_COMMIT: Cell<Option<fn()>> = const { Cell::new(None) };
+}
+
+/// Runs `f` once the transaction has committed.
+pub fn at_commit(f: fn()) {
+    if AT_COMMIT.replace(Some(f)).is_none() {
+        pgrx::register_xact_callback(pgrx::PgXactCallbackEvent::Commit, || {
+            if let Some(f) = AT_COMMIT.take() {
+                f();
+            }
+        });
+        pgrx::register_xact_callback(pgrx::PgXactCallbackEvent::Abort, || {
+            AT_COMMIT.take();
+        });
+    }
 }
 
 #[pgrx::pg_guard]

@@ -335,7 +335,9 @@ unsafe fn of_expression(
         for var in list::pointers::<pg_sys::Var>(pg_sys::pull_vars_of_level(expr, 0)) {
             let (number, column) = ((*var).varno, (*var).varattno);
             let Some(entry) = entry(query, number) else { continue };
-            let Some(at) = (column as usize).checked_sub(1).filter(|_| column > 0) else { continue };
+            let Some(at) = (column as usize).checked_sub(1).filter(|_| column > 0) else {
+                continue;
+            };
             match (*entry).rtekind {
                 pg_sys::RTEKind::RTE_RELATION => match view(entry) {
                     Some(inner) => of_column(inner, at, found),

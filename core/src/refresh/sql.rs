@@ -124,7 +124,7 @@ impl Target {
         } else {
             let others: Vec<&str> = self.others().map(|column| column.name.as_str()).collect();
             format!(
-                "DO UPDATE SET {} WHERE ROW({}) OPERATOR(pg_catalog.*<>) ROW({})",
+                "DO UPDATE SET {} WHERE pg_catalog.record_image_ne(ROW({}), ROW({}))",
                 set.join(", "),
                 list(others.iter(), "t."),
                 list(others.iter(), "excluded.")
@@ -283,7 +283,7 @@ mod tests {
             target().merge(),
             "WITH applied AS (INSERT INTO mart.users AS t (\"id\", \"the Plan\") SELECT \"id\", \"the Plan\" \
              FROM warehouse_delta ON CONFLICT (\"id\") DO UPDATE SET \"the Plan\" = excluded.\"the Plan\" \
-             WHERE ROW(t.\"the Plan\") OPERATOR(pg_catalog.*<>) ROW(excluded.\"the Plan\") \
+             WHERE pg_catalog.record_image_ne(ROW(t.\"the Plan\"), ROW(excluded.\"the Plan\")) \
              RETURNING t.xmax = 0 AS is_new) \
              SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM applied"
         );
@@ -310,6 +310,11 @@ mod tests {
     #[test]
     fn a_fingerprint_tells_null_from_text() {
         let text = fingerprint(&[column("a", Family::Plain)], "q");
-        assert!(text.contains("COALESCE((length((q.\"a\")::text))::text || ':' || (q.\"a\")::text, '-')"), "{text}");
+        assert!(
+            text.contains(
+                "COALESCE((length((q.\"a\")::text))::text || ':' || (q.\"a\")::text, '-')"
+            ),
+            "{text}"
+        );
     }
 }

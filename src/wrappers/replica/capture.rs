@@ -30,7 +30,7 @@ const MOMENT: &str = "SELECT pg_catalog.json_build_object( \
     'system', CASE WHEN pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') \
       THEN (SELECT c.system_identifier::text FROM pg_catalog.pg_control_system() c) END, \
     'as_of', CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.now() \
-      WHEN pg_catalog.pg_last_wal_receive_lsn() = pg_catalog.pg_last_wal_replay_lsn() \
+      WHEN pg_catalog.pg_last_wal_receive_lsn() <= pg_catalog.pg_last_wal_replay_lsn() \
         AND EXISTS (SELECT FROM pg_catalog.pg_stat_wal_receiver r WHERE r.pid IS NOT NULL) THEN pg_catalog.now() \
       ELSE pg_catalog.pg_last_xact_replay_timestamp() END) \
   FROM pg_catalog.pg_current_snapshot() s(now)";

@@ -1,0 +1,101 @@
+//! What people are told when a job fails or a table grows stale, and the trimming of history.
+
+use crate::materialize::{as_extension_owner, json, run};
+use crate::pg::error::Result;
+use crate::pg::subtransaction::attempt;
+use crate::pg::{log as server, sql};
+use crate::settings;
+use serde::Deserialize;
+use serde_json::{Value, json as object};
+use warehouse_core::quote;
+
+/// A line of the server log.
+pub fn log(text: &str) {
+    server::server_log(format!("warehouse: {text}"));
+}
+
+/// Tells that a job failed.
+pub fn tell(
+    name: &str,
+    status: &str,
+    failures: u32,
+    suspended: bool,
+    error: Option<&str>,
+) -> Result<()> {
+    let told = if suspended { ", it is suspended until warehouse.resume()" } else { "" };
+    log(&format!(
+        "refresh of {name} {status} ({failures} in a row{told}): {}",
+        error.unwrap_or("no error was told")
+    ));
+    call(&object!({
+        "event": if suspended { "suspended" } else { "failure" },
+        "relation": name, "status": status, "failures": failures, "error": error,
+    }))
+}
+
+/// Calls what the setting `warehouse.on_failure` names.
+fn call(message: &Value) -> Result<()> {
+    let Some(target) = settings::on_failure() else { return Ok(()) };
+    let outcome = as_extension_owner(|| {
+        attempt(|| {
+            let name = sql::value_now::<Vec<String>>(
+                "SELECT pg_catalog.parse_ident($1)",
+                &[target.as_str().into()],
+            )
+            .ok()
+            .flatten()
+            .unwrap_or_default();
+            let name: Vec<String> = name.iter().map(|part| quote::identifier(part)).collect();
+            sql::execute(&format!(
+                "SELECT {}({}::pg_catalog.jsonb)",
+                name.join("."),
+                quote::literal(&message.to_string())
+            ))
+        })
+    })?;
+    if let Err(error) = outcome {
+        log(&format!("warehouse.on_failure: {target}() failed: {}", error.message()));
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Stale {
+    id: i32,
+    name: String,
+    status: String,
+    age: Option<String>,
+}
+
+/// Tells of tables that have grown stale, and trims the history.
+pub fn care() -> Result<()> {
+    let found: Option<Vec<Stale>> = json(
+        "SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', s.id, 'name', s.name, 'status', s.status, 'age', s.age::pg_catalog.text)) \
+         FROM (SELECT m.id, f.relation_schema || '.' || f.relation_name AS name, max(f.age) AS age, \
+             CASE WHEN bool_or(f.status = 'error') THEN 'error' ELSE 'warn' END AS status \
+           FROM warehouse.freshness f \
+             JOIN pg_catalog.pg_namespace n ON n.nspname = f.relation_schema \
+             JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = f.relation_name \
+             JOIN warehouse.materialization m ON m.relation = c.oid \
+           WHERE (m.options ->> 'warn_after')::pg_catalog.interval < f.age OR (m.options ->> 'error_after')::pg_catalog.interval < f.age \
+           GROUP BY 1, 2) s JOIN warehouse.materialization_job j ON j.materialization = s.id \
+         WHERE j.stale_told IS DISTINCT FROM s.status",
+        &[],
+    )?;
+    for stale in found.unwrap_or_default() {
+        run(
+            "UPDATE warehouse.materialization_job SET stale_told = $2 WHERE materialization = $1::pg_catalog.int4",
+            &[i64::from(stale.id).into(), stale.status.as_str().into()],
+        )?;
+        call(
+            &object!({ "event": "stale", "relation": stale.name, "status": stale.status, "age": stale.age }),
+        )?;
+    }
+    run(
+        "DELETE FROM warehouse.materialization_run r USING ( \
+           SELECT h.id, row_number() OVER (PARTITION BY h.materialization ORDER BY h.id DESC) AS at, h.started_at \
+           FROM warehouse.materialization_run h WHERE h.finished_at IS NOT NULL) old \
+         WHERE old.id = r.id AND (old.at > $1 OR old.started_at < pg_catalog.now() - $2 * '1 day'::pg_catalog.interval)",
+        &[settings::run_history_rows().into(), settings::run_history_days().into()],
+    )
+}

@@ -1,0 +1,25 @@
+//! Jobs: refreshes that run by themselves, in background workers.
+//!
+//! One [`launcher`] for the server starts a [`scheduler`] in every database that has the extension; the
+//! scheduler starts a [`worker`] for each run. The scheduler alone changes where a job stands
+//! ([`store`], by the rules of `warehouse_core::schedule`); workers write what became of their run. What the
+//! processes have to know of each other, and what people ask for, lies in shared memory ([`board`]).
+//!
+//! All of it takes `shared_preload_libraries`; nothing of it runs on a standby.
+
+pub mod board;
+mod failure;
+pub mod functions;
+mod launcher;
+mod scheduler;
+mod store;
+mod way;
+mod worker;
+
+/// Installs all of it. Called once, by `_PG_init`.
+pub fn install() {
+    if board::install() {
+        launcher::register();
+        way::install();
+    }
+}
