@@ -126,8 +126,8 @@ COMMENT ON INDEX warehouse.materialization_run_open IS 'Runs that have not ended
 COMMENT ON COLUMN warehouse.materialization_run.id IS 'Its number.';
 COMMENT ON COLUMN warehouse.materialization_run.materialization IS 'The definition, which may be gone.';
 COMMENT ON COLUMN warehouse.materialization_run.relation IS 'The table''s name then.';
-COMMENT ON COLUMN warehouse.materialization_run.cause IS 'hand, schedule, retry, request, after, reconcile or backfill.';
-COMMENT ON COLUMN warehouse.materialization_run.status IS 'starting, running, succeeded, partial (a site failed), failed, cancelled, timed out, crashed, or interrupted (by a shutdown or an update).';
+COMMENT ON COLUMN warehouse.materialization_run.cause IS 'hand, schedule, retry, request, after, reconcile, backfill, or change of a table that it groups.';
+COMMENT ON COLUMN warehouse.materialization_run.status IS 'starting, running, succeeded, partial (a site failed), failed, cancelled, timed out, crashed, or skipped (somebody refreshed it by hand).';
 COMMENT ON COLUMN warehouse.materialization_run.pid IS 'The process.';
 COMMENT ON COLUMN warehouse.materialization_run.started_at IS 'When it began.';
 COMMENT ON COLUMN warehouse.materialization_run.finished_at IS 'When it ended.';
@@ -340,7 +340,7 @@ COMMENT ON VIEW warehouse.runs IS 'History of refreshes, the running ones too.';
 COMMENT ON COLUMN warehouse.runs.id IS 'Number of the run.';
 COMMENT ON COLUMN warehouse.runs.relation IS 'The table''s name then.';
 COMMENT ON COLUMN warehouse.runs.cause IS 'Why it ran: hand, schedule, retry, request, after, reconcile, backfill, or change of a table that it groups.';
-COMMENT ON COLUMN warehouse.runs.status IS 'starting, running, succeeded, partial (a site failed), failed, cancelled, timed out, crashed, or interrupted (by a shutdown or an update).';
+COMMENT ON COLUMN warehouse.runs.status IS 'starting, running, succeeded, partial (a site failed), failed, cancelled, timed out, crashed, or skipped (somebody refreshed it by hand).';
 COMMENT ON COLUMN warehouse.runs.started_at IS 'When it began.';
 COMMENT ON COLUMN warehouse.runs.finished_at IS 'When it ended.';
 COMMENT ON COLUMN warehouse.runs.duration IS 'How long it took, or has taken so far.';
@@ -377,7 +377,7 @@ WITH state AS (
         JOIN warehouse.materialization_source b ON b.materialization = w.id
         WHERE l.materialization = m.id)
       ELSE s.data_as_of END AS data_as_of,
-    COALESCE(j.retry_at, j.due) AS due, j.state, j.last_error, GREATEST(c.reltuples, 0)::bigint AS rows,
+    COALESCE(j.retry_at, j.due) AS due, j.state, j.failures, j.last_error, GREATEST(c.reltuples, 0)::bigint AS rows,
     (m.options ->> 'warn_after')::interval AS warn_after, (m.options ->> 'error_after')::interval AS error_after
   FROM warehouse.materialization m
     JOIN pg_catalog.pg_class c ON c.oid = m.relation
@@ -393,7 +393,7 @@ SELECT a.nspname AS relation_schema, a.relname AS relation_name, NULLIF(a.source
     WHEN a.succeeded_at IS NULL THEN 'error'
     WHEN a.age > a.error_after THEN 'error'
     WHEN a.state = 'suspended' THEN 'error'
-    WHEN a.age > a.warn_after OR a.failed_at IS NOT NULL OR a.state = 'retrying' THEN 'warn'
+    WHEN a.age > a.warn_after OR a.failed_at IS NOT NULL OR a.failures > 0 THEN 'warn'
     ELSE 'ok'
   END AS status,
   a.rows, a.due AS next_run, a.state, COALESCE(a.error, a.last_error) AS last_error

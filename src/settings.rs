@@ -172,7 +172,7 @@ fn define_jobs() {
     GucRegistry::define_string_guc(
         c"warehouse.on_failure",
         c"Function that is called when a refresh fails or a table grows stale.",
-        c"schema.function; it takes a jsonb with event (failure, suspended, stale), relation, status and error, \
+        c"schema.function; it takes a jsonb with event (failure, suspended, stale), relation, status, and failures and error or age, \
           and runs with the rights of the extension's owner. Empty: none.",
         &ON_FAILURE,
         GucContext::Sighup,

@@ -6,7 +6,7 @@ use pgrx::{PGRXSharedMemory, PgLwLock};
 use std::cell::Cell;
 
 /// Databases that can have a scheduler, workers that can run, requests that can wait.
-const DATABASES: usize = 64;
+const DATABASES: usize = 1024;
 const WORKERS: usize = 128;
 const REQUESTS: usize = 1024;
 
@@ -272,6 +272,12 @@ pub fn request(materialization: i32, full: bool) -> Option<bool> {
     let latch = board.of(database).map_or(0, |database| database.latch);
     process::wake(latch);
     Some(true)
+}
+
+/// Whether something is asked for in this database.
+pub fn has_requests() -> bool {
+    let database = process::database().to_u32();
+    BOARD.share().requests.iter().any(|request| request.database == database)
 }
 
 /// What has been asked for in this database, taken from the board.

@@ -92,10 +92,8 @@ pub fn care() -> Result<()> {
         )?;
     }
     run(
-        "DELETE FROM warehouse.materialization_run r USING ( \
-           SELECT h.id, row_number() OVER (PARTITION BY h.materialization ORDER BY h.id DESC) AS at, h.started_at \
-           FROM warehouse.materialization_run h WHERE h.finished_at IS NOT NULL) old \
-         WHERE old.id = r.id AND (old.at > $1 OR old.started_at < pg_catalog.now() - $2 * '1 day'::pg_catalog.interval)",
-        &[settings::run_history_rows().into(), settings::run_history_days().into()],
+        "DELETE FROM warehouse.materialization_run r \
+         WHERE r.started_at < pg_catalog.now() - $1 * '1 day'::pg_catalog.interval AND r.finished_at IS NOT NULL",
+        &[settings::run_history_days().into()],
     )
 }

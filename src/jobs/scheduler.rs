@@ -28,6 +28,8 @@ const CARE: i64 = 15_000_000;
 
 #[derive(Default)]
 struct Scheduler {
+    /// What somebody has asked for and no transaction has taken up yet.
+    asked: Vec<Request>,
     /// Workers of runs, until it has been seen that they have ended.
     workers: HashMap<i64, Handle>,
     cared: i64,
@@ -37,10 +39,7 @@ struct Scheduler {
 #[unsafe(no_mangle)]
 extern "C-unwind" fn warehouse_scheduler_main(_argument: pgrx::pg_sys::Datum) {
     worker::begin(Some(worker::database_of_start()));
-    let there = worker::transaction(c"looking for the extension", || {
-        Ok(worker::has_extension(c"warehouse"))
-    });
-    if !matches!(there, Ok(true)) {
+    if !is_wanted() {
         board::note_without();
         worker::end();
     }
@@ -56,14 +55,17 @@ extern "C-unwind" fn warehouse_scheduler_main(_argument: pgrx::pg_sys::Datum) {
         worker::reload_if_asked();
         let pause = match worker::transaction(c"scheduling", || scheduler.look()) {
             Ok(look) => {
+                // What another session is changing at the moment is taken up later.
+                scheduler.asked.retain(|request| !look.seen.contains(&request.materialization));
                 scheduler.start(&look.started);
+                if look.is_idle && !is_wanted() {
+                    board::note_without();
+                    worker::end();
+                }
                 look.pause
             }
             Err(error) => {
-                let there = worker::transaction(c"looking for the extension", || {
-                    Ok(worker::has_extension(c"warehouse"))
-                });
-                if !matches!(there, Ok(true)) {
+                if !is_wanted() {
                     board::note_without();
                     worker::end();
                 }
@@ -75,10 +77,34 @@ extern "C-unwind" fn warehouse_scheduler_main(_argument: pgrx::pg_sys::Datum) {
     }
 }
 
+/// Whether there is anything to schedule: a database where nothing will run by itself costs no process.
+/// Whoever defines something or asks for a run asks for a scheduler.
+fn is_wanted() -> bool {
+    let wanted = worker::transaction(c"looking for jobs", || {
+        if !worker::has_extension(c"warehouse") {
+            return Ok(false);
+        }
+        let found: Option<bool> = json(
+            "SELECT pg_catalog.to_jsonb(EXISTS (SELECT FROM warehouse.materialization_job j \
+                 WHERE j.wake_at IS NOT NULL OR j.state IN ('queued', 'running')) \
+               OR EXISTS (SELECT FROM warehouse.materialization_backfill) \
+               OR EXISTS (SELECT FROM warehouse.materialization m \
+                 WHERE m.options ->> 'warn_after' IS NOT NULL OR m.options ->> 'error_after' IS NOT NULL))",
+            &[],
+        )?;
+        Ok(found.unwrap_or(false))
+    });
+    board::has_requests() || matches!(wanted, Ok(true))
+}
+
 /// What a look has found.
 struct Look {
     started: Vec<(i64, String)>,
     pause: Duration,
+    /// The jobs whose requests have been taken up, or that are gone.
+    seen: Vec<i32>,
+    /// Nothing runs and nothing will.
+    is_idle: bool,
 }
 
 /// Runs whose workers are gone have crashed.
@@ -95,26 +121,21 @@ fn recover() -> Result<()> {
 impl Scheduler {
     fn look(&mut self) -> Result<Look> {
         if !settings::jobs() {
-            return Ok(Look { started: Vec::new(), pause: SELDOM });
+            let seen = Vec::new();
+            return Ok(Look { started: Vec::new(), pause: SELDOM, seen, is_idle: false });
         }
         let now = store::now();
-        let requests = board::take_requests();
-        let asked: Vec<i32> = requests.iter().map(|request| request.materialization).collect();
-        let mut rows = store::awake(&asked)?;
-        for request in requests {
-            if !rows.iter().any(|row| row.id == request.materialization) {
-                // Somebody is changing it: ask again, unless it is gone.
-                let Request { materialization, full, .. } = request;
-                if exists(materialization)? {
-                    board::request(materialization, full);
-                }
-            }
+        for request in board::take_requests() {
+            self.asked.push(request);
         }
+        let asked: Vec<i32> = self.asked.iter().map(|request| request.materialization).collect();
+        let mut rows = store::awake(&asked)?;
         let ended = self.ended();
         let mut downstream = Vec::new();
         for row in &mut rows {
             self.reap(row, &ended, &mut downstream, now)?;
-            self.plan(row, &asked, now)?;
+            let request = self.asked.iter().find(|request| request.materialization == row.id);
+            plan(row, request, now)?;
         }
         for id in downstream {
             for mut row in store::awake(&[id])?.into_iter().filter(|row| row.id == id) {
@@ -127,19 +148,28 @@ impl Scheduler {
                 }
             }
         }
-        let started = choose(&mut rows, now)?;
+        let workers = self.workers.len().max(board::workers().len());
+        let started = choose(&mut rows, workers, now)?;
         if now - self.cared >= CARE {
             self.cared = now;
             failure::care()?;
         }
-        let mut pause = store::next_wake()?
+        let next = store::next_wake()?;
+        let is_idle = next.is_none() && rows.is_empty();
+        let mut pause = next
             .map_or(SELDOM, |micros| Duration::from_micros(micros.max(0) as u64))
             .clamp(OFTEN, SELDOM);
         // Limits of time are looked at by the clock.
         if rows.iter().any(|row| row.job().is_running()) {
             pause = pause.min(Duration::from_secs(1));
         }
-        Ok(Look { started, pause })
+        let mut seen: Vec<i32> = rows.iter().map(|row| row.id).collect();
+        for id in asked {
+            if !seen.contains(&id) && !exists(id)? {
+                seen.push(id);
+            }
+        }
+        Ok(Look { started, pause, seen, is_idle })
     }
 
     /// Runs whose workers have ended.
@@ -178,10 +208,9 @@ impl Scheduler {
         let status = outcome.as_ref().map_or("crashed", |outcome| outcome.status.as_str());
         let sqlstate = outcome.as_ref().and_then(|outcome| outcome.sqlstate.as_deref());
         let event = match status {
-            "succeeded" | "partial" => Event::Succeeded,
+            "succeeded" | "partial" | "skipped" => Event::Succeeded,
             "failed" | "cancelled" => Event::Failed { retryable: is_retryable(sqlstate) },
             "timed out" => Event::TimedOut,
-            "interrupted" => Event::Interrupted,
             _ => Event::Crashed,
         };
         let unfinished = matches!(status, "starting" | "running");
@@ -200,64 +229,13 @@ impl Scheduler {
             _ => outcome.as_ref().and_then(|outcome| outcome.error.clone()),
         };
         row.save(error.as_deref())?;
+        if status == "skipped" {
+            return Ok(());
+        }
         if event == Event::Succeeded {
             downstream.extend(store::downstreams(&row.name)?);
         } else if let Record::Ended { failures, suspended, .. } = record {
             failure::tell(&row.name, status, failures, suspended, error.as_deref())?;
-        }
-        Ok(())
-    }
-
-    /// Queues what is due or asked for.
-    fn plan(&mut self, row: &mut Row, asked: &[i32], now: i64) -> Result<()> {
-        let mut changed = false;
-        if row.due.is_none()
-            && let Some(schedule) = row.schedule()
-        {
-            row.reschedule(schedule.next_due(None, now));
-            changed = true;
-        }
-        if row.reconcile_due.is_none()
-            && let Some(next) = next_reconcile(row, now)
-        {
-            row.reconcile_due = Some(next);
-            changed = true;
-        }
-        let idle = row.job().wakes_at().is_some() || !row.job().is_running();
-        let mut cause = None;
-        if asked.contains(&row.id) {
-            cause = queued(row.step(Event::Requested, now).record).map(|_| "request");
-            changed = true;
-        }
-        if cause.is_none() && idle && row.is_new && row.due.is_some() && row.last_started.is_none()
-        {
-            cause = queued(row.step(Event::Requested, now).record).map(|_| "schedule");
-            changed = true;
-        }
-        if cause.is_none() {
-            match queued(row.step(Event::Due, now).record) {
-                Some(Cause::Retry) => cause = Some("retry"),
-                Some(_) => cause = Some("schedule"),
-                None => {}
-            }
-        }
-        let quiet = row.job().wakes_at().is_some() || row.due.is_none();
-        if cause.is_none() && quiet && row.reconcile_due.is_some_and(|at| at <= now) {
-            cause = queued(row.step(Event::Upstream, now).record).map(|_| "reconcile");
-            if cause.is_some() {
-                row.reconcile_due = next_reconcile(row, now);
-            }
-        }
-        if cause.is_none() && quiet && row.backfills {
-            cause = queued(row.step(Event::Upstream, now).record).map(|_| "backfill");
-        }
-        if let Some(cause) = cause {
-            row.cause = Some(cause.to_owned());
-            changed = true;
-        }
-        // One that was looked at for nothing is looked at later.
-        if changed || row.job().wakes_at().is_none_or(|at| at <= now) {
-            row.save(None)?;
         }
         Ok(())
     }
@@ -288,6 +266,67 @@ impl Scheduler {
             }
         }
     }
+}
+
+/// Queues what is due or asked for.
+fn plan(row: &mut Row, request: Option<&Request>, now: i64) -> Result<()> {
+    let mut changed = false;
+    if row.due.is_none()
+        && let Some(schedule) = row.schedule()
+    {
+        row.reschedule(schedule.next_due(None, now));
+        changed = true;
+    }
+    if row.reconcile_due.is_none()
+        && let Some(next) = next_reconcile(row, now)
+    {
+        row.reconcile_due = Some(next);
+        changed = true;
+    }
+    let idle = row.job().wakes_at().is_some() || !row.job().is_running();
+    let mut cause = None;
+    if let Some(request) = request {
+        row.full_requested |= request.full;
+        cause = queued(row.step(Event::Requested, now).record).map(|_| "request");
+        changed = true;
+    }
+    if cause.is_none() && idle && row.is_new && row.due.is_some() && row.last_started.is_none() {
+        cause = queued(row.step(Event::Requested, now).record).map(|_| "schedule");
+        changed = true;
+    }
+    if cause.is_none() {
+        match queued(row.step(Event::Due, now).record) {
+            // What it was to do is still to be done.
+            Some(Cause::Retry) => {
+                cause = Some(match row.cause.as_deref() {
+                    Some("reconcile") => "reconcile",
+                    Some("backfill") => "backfill",
+                    _ => "retry",
+                });
+            }
+            Some(_) => cause = Some("schedule"),
+            None => {}
+        }
+    }
+    let quiet = row.job().wakes_at().is_some() || row.due.is_none();
+    if cause.is_none() && quiet && row.reconcile_due.is_some_and(|at| at <= now) {
+        cause = queued(row.step(Event::Upstream, now).record).map(|_| "reconcile");
+        if cause.is_some() {
+            row.reconcile_due = next_reconcile(row, now);
+        }
+    }
+    if cause.is_none() && quiet && row.backfills {
+        cause = queued(row.step(Event::Upstream, now).record).map(|_| "backfill");
+    }
+    if let Some(cause) = cause {
+        row.cause = Some(cause.to_owned());
+        changed = true;
+    }
+    // One that was looked at for nothing is looked at later.
+    if changed || row.job().wakes_at().is_none_or(|at| at <= now) {
+        row.save(None)?;
+    }
+    Ok(())
 }
 
 #[derive(serde::Deserialize)]
@@ -332,21 +371,24 @@ fn is_retryable(sqlstate: Option<&str>) -> bool {
 }
 
 /// Takes queued jobs, as many as may run, into runs.
-fn choose(rows: &mut [Row], now: i64) -> Result<Vec<(i64, String)>> {
+fn choose(rows: &mut [Row], workers: usize, now: i64) -> Result<Vec<(i64, String)>> {
     use warehouse_core::schedule::State;
     let running: Vec<i32> =
         rows.iter().filter(|row| row.job().is_running()).map(|row| row.id).collect();
+    // Jobs that somebody is changing are not among the rows, and run all the same.
+    let others = workers.saturating_sub(running.len());
+    let most = settings::max_running_refreshes().saturating_sub(others);
     let ready: Vec<Candidate<i32>> = rows
         .iter()
         .filter(|row| row.job().state == State::Queued)
         .map(|row| Candidate {
             id: row.id,
-            due: row.due.unwrap_or(now),
+            due: row.due.or(row.last_started).unwrap_or(0),
             last_started: row.last_started,
         })
         .collect();
     let mut started = Vec::new();
-    for id in pick(&ready, &running, settings::max_running_refreshes()) {
+    for id in pick(&ready, &running, most) {
         let Some(row) = rows.iter_mut().find(|row| row.id == id) else { continue };
         let cause = row.cause.clone().unwrap_or_else(|| "schedule".to_owned());
         let number: Option<i64> = json(

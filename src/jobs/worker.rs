@@ -1,8 +1,9 @@
 //! The worker: one run, then it ends.
 
 use super::board;
-use crate::materialize::backfill;
+use crate::materialize::definition::Definition;
 use crate::materialize::refresh::{self, How};
+use crate::materialize::{Report, backfill};
 use crate::materialize::{json, run};
 use crate::pg::error::{Error, Result};
 use crate::pg::process;
@@ -39,7 +40,7 @@ extern "C-unwind" fn warehouse_worker_main(argument: pgrx::pg_sys::Datum) {
     let outcome =
         if this.cause == "backfill" { backfill_all(number, &this) } else { once(number, &this) };
     if let Err(error) = outcome {
-        let noted = worker::transaction(c"noting a failure", || fail(number, &error));
+        let noted = worker::transaction(c"noting a failure", || fail(number, &this, &error));
         if let Err(error) = noted {
             super::failure::log(&format!("a failure could not be noted: {}", error.message()));
         }
@@ -76,31 +77,28 @@ fn once(number: i64, this: &Run) -> Result<()> {
 
 /// All batches of the ranges that are to be computed anew. Each is a transaction, with how far it came.
 fn backfill_all(number: i64, this: &Run) -> Result<()> {
+    let mut all = Report::new();
     loop {
-        let more = worker::transaction(c"backfilling", || {
-            let Some((definition, report)) = backfill::one(this.materialization)? else {
-                return Ok(false);
-            };
-            refresh::record(&definition, &this.cause, Some(number), &report)?;
-            refresh::succeeded(&definition, &report)?;
-            Ok(true)
-        })?;
-        if !more {
-            return worker::transaction(c"ending a backfill", || {
-                run(
-                    "UPDATE warehouse.materialization_run SET status = 'succeeded', \
-                       finished_at = pg_catalog.clock_timestamp() WHERE id = $1",
-                    &[number.into()],
-                )
-            });
-        }
+        let batch = worker::transaction(c"backfilling", || backfill::one(this.materialization))?;
+        let Some((_, report)) = batch else { break };
+        (all.strategy, all.capture) = (report.strategy, report.capture);
+        all.add(report);
         crate::pg::wait::check_interrupts();
         worker::reload_if_asked();
     }
+    worker::transaction(c"ending a backfill", || {
+        let Some(definition) = Definition::locked(this.materialization, true)? else {
+            return Ok(());
+        };
+        refresh::record(&definition, &this.cause, Some(number), &all)?;
+        refresh::succeeded(&definition, &all)
+    })
 }
 
-fn fail(number: i64, error: &Error) -> Result<()> {
+fn fail(number: i64, this: &Run, error: &Error) -> Result<()> {
     let status = match error.code() {
+        // Somebody refreshes it by hand at the moment.
+        Code::ERRCODE_LOCK_NOT_AVAILABLE => "skipped",
         Code::ERRCODE_QUERY_CANCELED if board::has_timed_out() => "timed out",
         Code::ERRCODE_QUERY_CANCELED => "cancelled",
         _ => "failed",
@@ -108,8 +106,15 @@ fn fail(number: i64, error: &Error) -> Result<()> {
     let told = if status == "timed out" {
         "it took longer than its time_limit".to_owned()
     } else {
-        error.message().to_owned()
+        error.told()
     };
+    if status == "skipped" {
+        return run(
+            "UPDATE warehouse.materialization_run SET status = $2, finished_at = pg_catalog.clock_timestamp(), \
+               error = $3 WHERE id = $1",
+            &[number.into(), status.into(), told.as_str().into()],
+        );
+    }
     run(
         "UPDATE warehouse.materialization_run SET status = $2, finished_at = pg_catalog.clock_timestamp(), \
            sqlstate = $3, error = $4 WHERE id = $1",
@@ -120,6 +125,7 @@ fn fail(number: i64, error: &Error) -> Result<()> {
             told.as_str().into(),
         ],
     )?;
+    refresh::trim(this.materialization)?;
     let name: Option<String> = json(
         "SELECT pg_catalog.to_jsonb(r.relation) FROM warehouse.materialization_run r WHERE r.id = $1",
         &[number.into()],

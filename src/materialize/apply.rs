@@ -33,7 +33,7 @@ pub fn apply(
     deletes: &Deletes,
     report: &mut Report,
 ) -> Result<()> {
-    progress::phase(Phase::Applying, Some(new.rows));
+    progress::phase(Phase::Applying, None);
     report.fetched += new.rows;
     report.bytes += new.bytes;
     let waiting = dependents::of(definition)?;

@@ -1,132 +1,121 @@
 //! Ranges of time of a microbatch table that are to be computed anew, batch by batch.
+//!
+//! Batches are whole buckets in the definition's time zone: part of one would replace all of it.
 
 use super::book;
 use super::definition::{Definition, Strategy};
-use super::microbatch::Range;
+use super::microbatch::{Range, bucket};
 use super::refresh::{self, How};
 use super::report::Report;
 use crate::pg::error::{Error, Result};
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::datum::TimestampWithTimeZone;
 use serde::Deserialize;
-use warehouse_core::schedule::{BatchSize, Zone};
+use warehouse_core::quote;
 
-/// A batch: number of the backfill, begin and end as local times, whether it is the last.
-type Batch = (i64, String, String, bool);
+/// Batches of a range at most.
+const MOST: i64 = 100_000;
 
 #[derive(Deserialize)]
-struct Open {
+struct Batch {
     id: i64,
-    reached: i64,
-    last: i64,
-    size: Option<String>,
-    zone: String,
+    from: String,
+    to: String,
+    is_last: bool,
 }
 
-fn micros(at: TimestampWithTimeZone) -> i64 {
-    i64::from(at) + 946_684_800_000_000
+/// The length of a bucket, in SQL.
+fn step(definition: &Definition) -> String {
+    let size = definition.options.batch_size.as_deref().unwrap_or("day");
+    let length = match size {
+        "quarter" => "3 months".to_owned(),
+        "hour" | "day" | "week" | "month" | "year" => format!("1 {size}"),
+        other => other.to_owned(),
+    };
+    format!("{}::pg_catalog.interval", quote::literal(&length))
 }
 
-fn size(definition_size: Option<&str>, zone: &str) -> Result<(BatchSize, Zone)> {
-    let invalid = |e: warehouse_core::schedule::ScheduleError| {
-        Error::new(Code::ERRCODE_INVALID_PARAMETER_VALUE, e.to_string())
-    };
-    let size = match definition_size.unwrap_or("day") {
-        "week" => "7 days",
-        "quarter" => "month",
-        other => other,
-    };
-    Ok((BatchSize::parse(size).map_err(invalid)?, Zone::parse(zone).map_err(invalid)?))
+fn zone(definition: &Definition) -> String {
+    quote::literal(&definition.options.time_zone)
 }
 
 /// Writes down that a range is to be computed anew; the number of its batches.
+///
+/// # Errors
+/// 42809 for a table without batches, 22023 for a range that is none, or too long.
 pub fn enter(
     definition: &Definition,
     first: TimestampWithTimeZone,
     last: TimestampWithTimeZone,
 ) -> Result<i64> {
-    let options = &definition.options;
-    if options.strategy != Strategy::Microbatch {
+    if definition.options.strategy != Strategy::Microbatch {
         return Err(Error::new(
             Code::ERRCODE_WRONG_OBJECT_TYPE,
             format!("{} has no batches: its strategy is not microbatch", definition.label()),
         )
         .hint("warehouse.refresh(…, full_refresh => true) computes all of it anew."));
     }
-    let (first, last) = (micros(first), micros(last));
-    if first >= last {
-        return Err(Error::new(
-            Code::ERRCODE_INVALID_PARAMETER_VALUE,
-            "the range to backfill ends before it begins",
-        ));
-    }
-    let (size, zone) = size(options.batch_size.as_deref(), &options.time_zone)?;
-    let invalid = |e: warehouse_core::schedule::ScheduleError| {
-        Error::new(Code::ERRCODE_INVALID_PARAMETER_VALUE, e.to_string())
-    };
-    // Whole buckets: part of one would replace all of it.
-    let begin = size.bucket_start(first, zone).map_err(invalid)?;
-    let batches: Vec<_> = size.batches(begin, last, zone).map_err(invalid)?.collect();
-    let end = match batches.last() {
-        Some(batch) => size
-            .batches(batch.start, i64::MAX.min(batch.start + 400 * 86_400_000_000), zone)
-            .ok()
-            .and_then(|mut following| following.next())
-            .map_or(batch.end, |whole| whole.end),
-        None => last,
-    };
-    book::run(
-        "INSERT INTO warehouse.materialization_backfill (materialization, first, last, reached, requested_by) \
-         VALUES ($1::pg_catalog.int4, 'epoch'::pg_catalog.timestamptz + $2 * '1 microsecond'::pg_catalog.interval, \
-           'epoch'::pg_catalog.timestamptz + $3 * '1 microsecond'::pg_catalog.interval, \
-           'epoch'::pg_catalog.timestamptz + $2 * '1 microsecond'::pg_catalog.interval, session_user)",
-        &[i64::from(definition.id).into(), begin.into(), end.into()],
+    let size = definition.options.batch_size.as_deref().unwrap_or("day");
+    let (zone, step) = (zone(definition), step(definition));
+    let begin = bucket(&format!("($2::pg_catalog.timestamptz AT TIME ZONE {zone})"), size);
+    let batches: Option<i64> = book::json(
+        &format!(
+            "WITH range AS (SELECT {begin} AS first, $3::pg_catalog.timestamptz AT TIME ZONE {zone} AS last \
+               WHERE isfinite($2) AND isfinite($3) AND $2 < $3), \
+             batch AS (SELECT g.at FROM range CROSS JOIN LATERAL \
+               (SELECT s.at FROM generate_series(range.first, range.last, {step}) s(at) LIMIT {MOST} + 1) g \
+               WHERE g.at < range.last), \
+             entered AS (INSERT INTO warehouse.materialization_backfill (materialization, first, last, reached, requested_by) \
+               SELECT $1::pg_catalog.int4, min(b.at) AT TIME ZONE {zone}, (max(b.at) + {step}) AT TIME ZONE {zone}, \
+                 min(b.at) AT TIME ZONE {zone}, session_user FROM batch b HAVING count(*) BETWEEN 1 AND {MOST} RETURNING 1) \
+             SELECT pg_catalog.to_jsonb((SELECT count(*) FROM batch)) FROM entered"
+        ),
+        &[i64::from(definition.id).into(), first.into(), last.into()],
     )?;
-    Ok(batches.len() as i64)
+    batches.ok_or_else(|| {
+        Error::new(
+            Code::ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("the range to backfill ends before it begins, or has more than {MOST} batches"),
+        )
+    })
 }
 
 /// The next batch of a table; `None` if nothing is left.
-fn next(id: i32) -> Result<Option<Batch>> {
-    let open: Option<Open> = book::json(
-        "SELECT pg_catalog.jsonb_build_object('id', b.id, \
-           'reached', (extract(epoch FROM b.reached) * 1000000)::pg_catalog.int8, \
-           'last', (extract(epoch FROM b.last) * 1000000)::pg_catalog.int8, \
-           'size', m.options ->> 'batch_size', 'zone', m.options ->> 'time_zone') \
-         FROM warehouse.materialization_backfill b JOIN warehouse.materialization m ON m.id = b.materialization \
-         WHERE b.materialization = $1::pg_catalog.int4 ORDER BY b.id LIMIT 1",
-        &[i64::from(id).into()],
-    )?;
-    let Some(open) = open else { return Ok(None) };
-    let (size, zone) = size(open.size.as_deref(), &open.zone)?;
-    let batch = size
-        .batches(open.reached, open.last, zone)
-        .map_err(|e| Error::new(Code::ERRCODE_INVALID_PARAMETER_VALUE, e.to_string()))?
-        .next();
-    let (start, end) = batch.map_or((open.reached, open.last), |batch| (batch.start, batch.end));
-    let text: Option<(String, String)> = book::json(
-        "SELECT pg_catalog.jsonb_build_array( \
-           (('epoch'::pg_catalog.timestamptz + $1 * '1 microsecond'::pg_catalog.interval) AT TIME ZONE $3)::pg_catalog.text, \
-           (('epoch'::pg_catalog.timestamptz + $2 * '1 microsecond'::pg_catalog.interval) AT TIME ZONE $3)::pg_catalog.text)",
-        &[start.into(), end.into(), open.zone.as_str().into()],
-    )?;
-    Ok(text.map(|(from, to)| (open.id, from, to, end >= open.last)))
+fn next(definition: &Definition) -> Result<Option<Batch>> {
+    let (zone, step) = (zone(definition), step(definition));
+    book::json(
+        &format!(
+            "SELECT pg_catalog.jsonb_build_object('id', b.id, 'from', b.at::pg_catalog.text, \
+               'to', (b.at + {step})::pg_catalog.text, 'is_last', (b.at + {step}) AT TIME ZONE {zone} >= b.last) \
+             FROM (SELECT f.id, f.last, f.reached AT TIME ZONE {zone} AS at FROM warehouse.materialization_backfill f \
+               WHERE f.materialization = $1::pg_catalog.int4 ORDER BY f.id LIMIT 1) b"
+        ),
+        &[i64::from(definition.id).into()],
+    )
 }
 
 /// Computes the next batch of a table, and notes how far it came; `None` if nothing is left.
+///
+/// # Errors
+/// Those of a refresh; a site that fails is one too, because the batch is not done then.
 pub fn one(id: i32) -> Result<Option<(Definition, Report)>> {
-    let Some((number, from, to, is_last)) = next(id)? else { return Ok(None) };
-    let how =
-        How { full: false, reconcile: false, range: Some(Range { from, to: Some(to.clone()) }) };
+    let Some(definition) = Definition::locked(id, false)? else { return Ok(None) };
+    let Some(batch) = next(&definition)? else { return Ok(None) };
+    let range = Range { from: batch.from, to: Some(batch.to.clone()) };
+    let how = How { full: false, reconcile: false, range: Some(range) };
     let (definition, report) = refresh::run(id, &how)?;
-    if is_last {
+    if let Some(error) = report.error() {
+        return Err(Error::new(Code::ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION, error));
+    }
+    if batch.is_last {
         book::run(
             "DELETE FROM warehouse.materialization_backfill WHERE id = $1",
-            &[number.into()],
+            &[batch.id.into()],
         )?;
     } else {
         book::run(
             "UPDATE warehouse.materialization_backfill SET reached = $2::pg_catalog.timestamp AT TIME ZONE $3 WHERE id = $1",
-            &[number.into(), to.into(), definition.options.time_zone.as_str().into()],
+            &[batch.id.into(), batch.to.into(), definition.options.time_zone.as_str().into()],
         )?;
     }
     Ok(Some((definition, report)))
@@ -134,9 +123,10 @@ pub fn one(id: i32) -> Result<Option<(Definition, Report)>> {
 
 /// Computes all batches of a table here, in this transaction.
 pub fn here(definition: &Definition) -> Result<()> {
-    while let Some((definition, report)) = one(definition.id)? {
-        refresh::record(&definition, "backfill", None, &report)?;
-        refresh::succeeded(&definition, &report)?;
+    let mut all = Report::new();
+    while let Some((_, report)) = one(definition.id)? {
+        all.add(report);
     }
-    Ok(())
+    refresh::record(definition, "backfill", None, &all)?;
+    refresh::succeeded(definition, &all)
 }

@@ -1,6 +1,7 @@
 //! Reading and writing the extension's own tables, with the rights of the extension's owner.
 
 use crate::pg::error::{Error, Result};
+use crate::pg::guc::Level;
 use crate::pg::{catalog, identity};
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::datum::DatumWithOid;
@@ -18,7 +19,12 @@ pub fn as_extension_owner<T>(f: impl FnOnce() -> T) -> Result<T> {
             Error::new(Code::ERRCODE_UNDEFINED_TABLE, "extension warehouse is not in this database")
                 .hint("CREATE EXTENSION warehouse; or ALTER EXTENSION warehouse UPDATE.")
         })?;
-    Ok(identity::acting_as(owner, f))
+    // Whatever the caller's search_path says, and whatever is the default of transactions here.
+    let level = Level::enter();
+    level.set(c"search_path", c"pg_catalog, pg_temp");
+    let outcome = identity::acting_as(owner, f);
+    drop(level);
+    Ok(outcome)
 }
 
 fn failed(error: &spi::Error) -> Error {

@@ -90,7 +90,7 @@ fn fetch(
     since: Option<(Oid, u64)>,
     report: &mut Report,
 ) -> Result<()> {
-    progress::phase(Phase::Fetching, Some(0));
+    progress::phase(Phase::Fetching, None);
     conditions.extend(sources.only("q", &[site]));
     let query = filtered(&sources.query.text, &target.columns, &conditions);
     let read = || Delta::of_query(NEW, &query, &mut progress::rows);
@@ -172,7 +172,15 @@ pub fn watermark(
 
 #[derive(Debug, Deserialize)]
 struct Range {
-    range: i32,
+    range: Option<i32>,
+    rows: u64,
+}
+
+/// A range in which source and table differ.
+#[derive(Debug)]
+struct Different {
+    number: i32,
+    /// Rows of both.
     rows: u64,
 }
 
@@ -184,7 +192,7 @@ fn diff(
     target: &Target,
     report: &mut Report,
 ) -> Result<()> {
-    progress::phase(Phase::Comparing, Some(0));
+    progress::phase(Phase::Comparing, None);
     let Some(column) = range_column(definition, sources) else {
         // Nothing to divide by: all is compared here.
         let deletes = Deletes::Where(sources.only("t", &[site]));
@@ -198,7 +206,7 @@ fn diff(
     let mut different = compare(definition, sources, site, target, &ranges, &[])?;
     let scanned: u64 = different.iter().map(|range| range.rows).sum();
     if scanned > 4 * FINE as u64 && step > FINE as u64 {
-        let numbers: Vec<i32> = different.iter().map(|range| range.range).collect();
+        let numbers: Vec<i32> = different.iter().map(|range| range.number).collect();
         let within = vec![ranges.among("t", &numbers)];
         let fine = (scanned / MOST_RANGES as u64).max(FINE as u64);
         let mut finer = ranges.clone();
@@ -207,7 +215,7 @@ fn diff(
         // have changed since, in the same snapshot they have not.
         let among = |alias: &str| ranges.among(alias, &numbers);
         different = compare(definition, sources, site, target, &finer, &[among("q"), among("t")])?;
-        let fine_numbers: Vec<i32> = different.iter().map(|range| range.range).collect();
+        let fine_numbers: Vec<i32> = different.iter().map(|range| range.number).collect();
         report.phase("compare");
         if fine_numbers.is_empty() {
             return Ok(());
@@ -227,7 +235,7 @@ fn diff(
         );
     }
     report.phase("compare");
-    let numbers: Vec<i32> = different.iter().map(|range| range.range).collect();
+    let numbers: Vec<i32> = different.iter().map(|range| range.number).collect();
     if numbers.is_empty() {
         return Ok(());
     }
@@ -310,7 +318,7 @@ fn compare(
     target: &Target,
     ranges: &Ranges,
     within: &[String],
-) -> Result<Vec<Range>> {
+) -> Result<Vec<Different>> {
     let side = |alias: &str, from: String, within: Option<&String>| {
         let mut conditions = sources.only(alias, &[site]);
         conditions.extend(within.cloned());
@@ -326,11 +334,26 @@ fn compare(
          FROM theirs FULL JOIN ours ON theirs.range = ours.range \
          WHERE (theirs.rows, theirs.hash) IS DISTINCT FROM (ours.rows, ours.hash)"
     );
-    let found: Option<Vec<Range>> =
+    let found =
         identity::acting_as(definition.owner(), || sql::value_now::<pgrx::JsonB>(&text, &[]))
-            .map_err(|e| Error::bug(format!("ranges could not be compared: {e}")))?
-            .and_then(|json| serde_json::from_value(json.0).ok());
-    Ok(found.unwrap_or_default())
+            .map_err(|e| Error::bug(format!("ranges could not be compared: {e}")))?;
+    let Some(found) = found else { return Ok(Vec::new()) };
+    let found: Vec<Range> = serde_json::from_value(found.0)
+        .map_err(|e| Error::bug(format!("ranges could not be compared: {e}")))?;
+    found
+        .into_iter()
+        .map(|range| match range.range {
+            Some(number) => Ok(Different { number, rows: range.rows }),
+            None => Err(Error::new(
+                Code::ERRCODE_NOT_NULL_VIOLATION,
+                format!(
+                    "column \"{}\" of {} must not be NULL, and the query gave a NULL",
+                    ranges.column,
+                    definition.label()
+                ),
+            )),
+        })
+        .collect()
 }
 
 /// The moment of a site, for sources that are fetched as a whole.

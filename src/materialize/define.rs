@@ -18,7 +18,7 @@ use pgrx::{JsonB, PgLogLevel, PgSqlErrorCode as Code, Spi, ereport};
 use serde::Deserialize;
 use serde_json::Value;
 use warehouse_core::quote;
-use warehouse_core::schedule::Schedule;
+use warehouse_core::schedule::{Schedule, Zone};
 
 /// The arguments as they were given.
 #[derive(Debug, Clone, Deserialize)]
@@ -76,8 +76,8 @@ pub fn define(given: Given) -> Result<Defined> {
     let (schema, table) = name_of(given.name.as_deref())?;
     let query = query::look(&text)?;
     check_columns(&query)?;
-    let options = choose(&given, &query)?;
     let existing = catalog::relation_by_name(&schema, &table);
+    let options = choose(&given, &query, existing)?;
     let known = existing.map(known).transpose()?.flatten();
     check_after(&options, known.as_ref().map(|known| known.id))?;
     let label = format!("{schema}.{table}");
@@ -189,7 +189,7 @@ fn word<T: serde::de::DeserializeOwned>(what: &str, text: &str, valid: &str) -> 
 }
 
 /// The arguments with defaults, checked against the query and each other.
-fn choose(given: &Given, query: &Query) -> Result<Options> {
+fn choose(given: &Given, query: &Query, own: Option<Oid>) -> Result<Options> {
     let strategy: Option<Strategy> = given
         .strategy
         .as_deref()
@@ -238,12 +238,14 @@ fn choose(given: &Given, query: &Query) -> Result<Options> {
     let capture = capture.unwrap_or(match strategy {
         Strategy::Full | Strategy::Microbatch => Capture::None,
         _ if given.cursor_column.is_some() => Capture::Cursor,
-        _ if keyed && xmin => Capture::Xmin,
+        _ if keyed && xmin && has_key(query) => Capture::Xmin,
         _ if keyed => Capture::Diff,
         _ => Capture::None,
     });
     match (strategy, capture) {
-        (Strategy::Merge | Strategy::DeleteInsert, _) if !keyed => {
+        (Strategy::Merge | Strategy::DeleteInsert, capture)
+            if !keyed && capture != Capture::Change =>
+        {
             return Err(invalid("strategies merge and delete+insert need a unique_key")
                 .hint("As in unique_key => '{site,id}': the columns that make a row unique."));
         }
@@ -268,6 +270,11 @@ fn choose(given: &Given, query: &Query) -> Result<Options> {
             return Err(invalid("strategy full fetches everything and takes no capture")
                 .hint("Leave capture out, or choose merge."));
         }
+        (Strategy::Append, capture) if capture != Capture::Cursor && !keyed => {
+            return Err(invalid(
+                "strategy append needs a cursor_column or a unique_key to know what is new",
+            ));
+        }
         (_, Capture::Cursor) if given.cursor_column.is_none() => {
             return Err(invalid("capture cursor needs a cursor_column")
                 .hint("Name a column that grows with every change, as updated_at."));
@@ -279,7 +286,7 @@ fn choose(given: &Given, query: &Query) -> Result<Options> {
         (_, Capture::Diff) if !keyed => {
             return Err(invalid("capture diff needs a unique_key"));
         }
-        (_, Capture::Change) => check_change(query, &unique_key)?,
+        (_, Capture::Change) => check_change(query, &unique_key, own)?,
         _ => {}
     }
     let time_zone = match &given.time_zone {
@@ -289,6 +296,13 @@ fn choose(given: &Given, query: &Query) -> Result<Options> {
             .flatten()
             .unwrap_or_else(|| "UTC".to_owned()),
     };
+    Zone::parse(&time_zone).map_err(|e| invalid(format!("time_zone: {e}")))?;
+    if let Some(size) = &given.batch_size {
+        match size.as_str() {
+            "hour" | "day" | "week" | "month" | "quarter" | "year" => {}
+            other => check_interval("batch_size", other)?,
+        }
+    }
     verify::tests(given.tests.as_ref())?;
     for (what, value) in [
         ("warn_after", &given.warn_after),
@@ -442,7 +456,20 @@ fn reads_by_xmin(query: &Query) -> bool {
     }
 }
 
-fn check_change(query: &Query, unique_key: &[String]) -> Result<()> {
+/// Whether the table at the source is known to have a key: then it is a table, which has an xmin.
+fn has_key(query: &Query) -> bool {
+    let Some(table) = query.plain else { return false };
+    let found: Result<Option<bool>> = book::json(
+        "SELECT pg_catalog.to_jsonb(EXISTS (SELECT FROM warehouse.relationships r \
+           JOIN pg_catalog.pg_namespace n ON n.nspname = r.relation_schema \
+           JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = r.relation_name \
+         WHERE r.kind = 'primary key' AND c.oid = $1))",
+        &[table.into()],
+    );
+    matches!(found, Ok(Some(true)))
+}
+
+fn check_change(query: &Query, unique_key: &[String], own: Option<Oid>) -> Result<()> {
     let base = query.grouped.ok_or_else(|| {
         invalid("capture change needs a query that groups one materialized table")
             .hint("SELECT keys, aggregates FROM mart.table WHERE … GROUP BY keys, without joins, DISTINCT and LIMIT.")
@@ -453,6 +480,17 @@ fn check_change(query: &Query, unique_key: &[String]) -> Result<()> {
             types::relation_label(base)
         ))
         .hint("warehouse.materializations lists them."));
+    }
+    let mut below = known(base)?;
+    while let Some(definition) = below {
+        if definition.options.capture != Capture::Change {
+            break;
+        }
+        let next = query::look(&definition.resolved)?.grouped;
+        if next.is_none() || next == own {
+            return Err(invalid(format!("{} would follow itself", definition.label())));
+        }
+        below = next.map(known).transpose()?.flatten();
     }
     let mut grouped: Vec<&str> =
         query.columns.iter().filter(|c| c.is_grouped).map(|c| c.name.as_str()).collect();
@@ -620,6 +658,8 @@ fn migrate(relation: Oid, known: &Definition, query: &Query, options: &Options) 
     Ok(known.resolved != query.text
         || before.unique_key != options.unique_key
         || before.site_column != options.site_column
+        || before.cursor_column != options.cursor_column
+        || before.event_time != options.event_time
         || before.time_zone != options.time_zone
         || before.clear != options.clear
         || !added.is_empty()

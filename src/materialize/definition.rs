@@ -2,7 +2,7 @@
 
 use super::book;
 use crate::pg::error::{Error, Result};
-use crate::pg::types;
+use crate::pg::{catalog, types};
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::Oid;
 use serde::{Deserialize, Serialize};
@@ -117,7 +117,7 @@ impl Definition {
 
     /// The role whose rights its runs have.
     pub fn owner(&self) -> Oid {
-        Oid::from(self.owner)
+        catalog::relation_owner(self.relation()).unwrap_or(Oid::from(self.owner))
     }
 
     /// Its name in messages, quoted.

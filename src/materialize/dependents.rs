@@ -4,16 +4,18 @@
 //! that changes them. So the cost follows the change, whatever the aggregates are.
 
 use super::apply::{self, Deletes, NEW};
-use super::book;
 use super::columns;
 use super::definition::Definition;
+use super::environment::Environment;
 use super::progress::{self, Phase};
 use super::report::Report;
 use super::sources::{self, AsOf, Sources};
+use super::{book, verify};
 use crate::pg::delta::{self, Delta};
 use crate::pg::error::{Error, Result};
 use crate::pg::identity;
 use crate::pg::types;
+use crate::privacy::right;
 use pgrx::PgSqlErrorCode as Code;
 use warehouse_core::quote;
 use warehouse_core::refresh::filtered;
@@ -31,6 +33,28 @@ pub fn of(definition: &Definition) -> Result<Vec<i32>> {
         &[i64::from(definition.relation().to_u32()).into()],
     )?;
     Ok(ids.unwrap_or_default())
+}
+
+/// Locks the definitions of the tables that one follows, from below: a change of them that it would not see
+/// cannot happen meanwhile, and whoever changes them takes the locks in the same order.
+pub fn lock_followed(id: i32) -> Result<()> {
+    let below: Option<Vec<i32>> = book::json(
+        "WITH RECURSIVE below(id, depth) AS ( \
+           SELECT b.id, 1 FROM warehouse.materialization m \
+             JOIN warehouse.materialization_lineage l ON l.materialization = m.id AND l.column_name IS NULL \
+             JOIN warehouse.materialization b ON b.relation = l.source \
+           WHERE m.id = $1::pg_catalog.int4 AND m.options ->> 'capture' = 'change' \
+           UNION SELECT b.id, w.depth + 1 FROM below w JOIN warehouse.materialization m ON m.id = w.id \
+             JOIN warehouse.materialization_lineage l ON l.materialization = m.id AND l.column_name IS NULL \
+             JOIN warehouse.materialization b ON b.relation = l.source \
+           WHERE m.options ->> 'capture' = 'change' AND w.depth < 32) \
+         SELECT pg_catalog.jsonb_agg(w.id ORDER BY w.depth DESC) FROM below w",
+        &[i64::from(id).into()],
+    )?;
+    for id in below.unwrap_or_default() {
+        Definition::locked(id, true)?;
+    }
+    Ok(())
 }
 
 /// Computes the groups anew that rows of these relations belong to.
@@ -65,25 +89,31 @@ fn one(definition: &Definition, changed: &[&Delta]) -> Result<()> {
         ));
     }
     let mut report = Report::new();
-    identity::acting_as(definition.owner(), || {
-        let conditions = touched(&sources, &groups, changed)?;
-        let mut fetch = Vec::new();
-        let mut deletes = Vec::new();
-        for (name, condition) in conditions.unwrap_or_default() {
-            fetch.push(format!("q.{name} {condition}"));
-            deletes.push(format!("t.{name} {condition}"));
-        }
-        let query = filtered(&sources.query.text, &target.columns, &fetch);
-        let new = Delta::of_query(NEW, &query, &mut |_, _| ())?;
-        apply::apply(definition, &target, &new, &Deletes::Where(deletes), &mut report)
+    let _environment = Environment::enter(definition);
+    let clear = definition.options.clear.then(|| definition.owner());
+    right::granted(clear, || {
+        identity::acting_as(definition.owner(), || {
+            let conditions = touched(&sources, &groups, changed)?;
+            let mut fetch = Vec::new();
+            let mut deletes = Vec::new();
+            for (name, condition) in conditions.unwrap_or_default() {
+                fetch.push(format!("q.{name} {condition}"));
+                deletes.push(format!("t.{name} {condition}"));
+            }
+            let query = filtered(&sources.query.text, &target.columns, &fetch);
+            let new = Delta::of_query(NEW, &query, &mut |_, _| ())?;
+            apply::apply(definition, &target, &new, &Deletes::Where(deletes), &mut report)
+        })
     })
     .map_err(|error| apply::explained(definition, error))?;
+    verify::before_readers(definition, definition.relation(), &target.name, &mut report)?;
     let as_of = AsOf { mark: None, time: None };
     sources::remember(definition, &sources.sites[0], &as_of, None, None)?;
     report.succeeded("", None);
     report.strategy = "merge";
     report.capture = "change";
-    super::refresh::record(definition, "change", None, &report)
+    super::refresh::record(definition, "change", None, &report)?;
+    super::refresh::succeeded(definition, &report)
 }
 
 /// For each column of the grouping, the condition that finds the values in these rows; `None` for too

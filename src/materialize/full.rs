@@ -19,6 +19,7 @@ use crate::pg::new_heap::NewHeap;
 use crate::pg::subtransaction::attempt;
 use crate::pg::{identity, lock, sql, wait};
 use crate::settings;
+use pgrx::PgSqlErrorCode as Code;
 use std::time::{Duration, Instant};
 use warehouse_core::quote;
 use warehouse_core::refresh::{Target, filtered};
@@ -55,7 +56,16 @@ pub fn refresh(
     report.phase("fetch");
 
     progress::phase(Phase::Indexing, None);
-    attempt(|| heap.build_indexes()).map_err(|error| apply::explained(definition, error))?;
+    let mut is_exchangeable = true;
+    // What indexes compute is run with the owner's rights, as the owner chose it.
+    let built = attempt(|| identity::acting_as(definition.owner(), || heap.build_indexes()));
+    match built {
+        // Constraints that only grow row by row.
+        Err(error) if error.code() == Code::ERRCODE_FEATURE_NOT_SUPPORTED => {
+            is_exchangeable = false
+        }
+        built => built.map_err(|error| apply::explained(definition, error))?,
+    }
     report.phase("indexes");
     identity::acting_as(definition.owner(), || sql::execute(&format!("ANALYZE {}", heap.name())))?;
     report.phase("analyze");
@@ -63,10 +73,15 @@ pub fn refresh(
     verify::before_readers(definition, heap.oid, &heap.name(), report)?;
     report.phase("verify");
 
+    let from_heap = Target { name: heap.name(), ..target.clone() };
+    let mut watermarks = Vec::new();
+    for (site, _) in &alive {
+        watermarks.push(capture::watermark(definition, sources, site, &from_heap)?);
+    }
     let waiting = dependents::of(definition)?;
     progress::phase(Phase::Exchanging, None);
     // Aggregates of the table follow its changes: they have to be known.
-    if waiting.is_empty() && has_lock(definition)? {
+    if waiting.is_empty() && is_exchangeable && heap.is_exchangeable() && has_lock(definition)? {
         report.phase("wait");
         report.inserted += heap.rows;
         heap.exchange()?;
@@ -75,8 +90,7 @@ pub fn refresh(
         report.phase("wait");
         difference(definition, target, heap, report)?;
     }
-    for (site, as_of) in &alive {
-        let watermark = capture::watermark(definition, sources, site, target)?;
+    for ((site, as_of), watermark) in alive.iter().zip(watermarks) {
         sources::remember(definition, site, as_of, watermark.as_deref(), as_of.mark.as_ref())?;
         report.succeeded(&site.name, as_of.time.clone());
     }
@@ -84,7 +98,8 @@ pub fn refresh(
         sources::failed(definition, site, error)?;
         report.failed(&site.name, error);
     }
-    sources::forget_others(definition, &sources.sites)
+    sources::forget_others(definition, &sources.sites)?;
+    Ok(())
 }
 
 /// A new heap with the rows of the sites that can be read; the others leave `alive`.
@@ -95,7 +110,7 @@ fn load<'s>(
     alive: &mut Vec<(&'s Site, AsOf)>,
     report: &mut Report,
 ) -> Result<(NewHeap, Vec<(&'s Site, Error)>)> {
-    progress::phase(Phase::Fetching, None);
+    progress::phase(Phase::Fetching, Some(sources.expected(definition)));
     let all: Vec<&Site> = alive.iter().map(|(site, _)| *site).collect();
     let mut heap = NewHeap::of(definition.relation())?;
     if all.is_empty() {
@@ -185,6 +200,14 @@ fn has_lock(definition: &Definition) -> Result<bool> {
     }
 }
 
+/// The rows in which the new heap and the table differ; all rows of both if their types cannot be compared.
+fn changed(from_heap: &Target) -> Result<Delta> {
+    let comparable =
+        attempt(|| sql::execute(&format!("SELECT FROM ({}) c LIMIT 0", from_heap.changed())));
+    let query = if comparable.is_ok() { from_heap.changed() } else { from_heap.everything() };
+    Delta::of_query(c"warehouse_changed", &query, &mut |_, _| ())
+}
+
 /// Applies what differs between the new heap and the table.
 fn difference(
     definition: &Definition,
@@ -197,11 +220,7 @@ fn difference(
     let from_heap = Target { new: new.clone(), ..target.clone() };
     let waiting = dependents::of(definition)?;
     identity::acting_as(definition.owner(), || {
-        let changed = if waiting.is_empty() {
-            None
-        } else {
-            Some(Delta::of_query(c"warehouse_changed", &from_heap.changed(), &mut |_, _| ())?)
-        };
+        let changed = if waiting.is_empty() { None } else { Some(changed(&from_heap)?) };
         if target.key.is_empty() {
             report.deleted += delta::execute(&target.delete_where(&[]), &[])?;
             report.inserted += delta::execute(&from_heap.insert(), &[])?;

@@ -59,7 +59,7 @@ pub fn refresh(
         }
         all
     };
-    progress::phase(Phase::Fetching, Some(0));
+    progress::phase(Phase::Fetching, None);
     let query = filtered(&sources.query.text, &target.columns, &conditions("q"));
     let new = identity::acting_as(definition.owner(), || {
         Delta::of_query(NEW, &query, &mut progress::rows)

@@ -26,3 +26,4 @@ mod sources;
 mod verify;
 
 pub use book::{as_extension_owner, json, run};
+pub use report::Report;

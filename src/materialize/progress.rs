@@ -105,6 +105,13 @@ impl Telling {
         unsafe {
             let kind = pg_sys::ProgressCommandType::PROGRESS_COMMAND_COPY;
             pg_sys::pgstat_progress_start_command(kind, relation);
+            // A COPY FROM whose rows come from a function.
+            for (at, value) in [
+                (pg_sys::PROGRESS_COPY_COMMAND, pg_sys::PROGRESS_COPY_COMMAND_FROM),
+                (pg_sys::PROGRESS_COPY_TYPE, pg_sys::PROGRESS_COPY_TYPE_CALLBACK),
+            ] {
+                pg_sys::pgstat_progress_update_param(at as i32, i64::from(value));
+            }
         }
         if !SHARED.get() {
             return Some(Telling(()));
@@ -154,9 +161,7 @@ pub fn phase(phase: Phase, expected: Option<u64>) {
         slot.phase = phase as u8;
         slot.phase_started = now();
         (slot.rows, slot.bytes) = (0, 0);
-        if let Some(expected) = expected {
-            slot.expected = expected;
-        }
+        slot.expected = expected.unwrap_or(0);
     }
 }
 

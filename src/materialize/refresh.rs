@@ -5,6 +5,7 @@ use super::book;
 use super::capture;
 use super::columns::{self, qualified};
 use super::definition::{Capture, Definition, Strategy};
+use super::dependents;
 use super::environment::Environment;
 use super::full;
 use super::microbatch;
@@ -13,12 +14,16 @@ use super::progress::{self, Phase, Telling};
 use super::report::Report;
 use super::sources::{self, Sources};
 use super::verify;
+use crate::pg::delta::Delta;
 use crate::pg::error::{Error, Result};
 use crate::pg::subtransaction::attempt;
 use crate::pg::{identity, notify, process, sql};
 use crate::privacy::right;
+use crate::settings;
 use pgrx::PgSqlErrorCode as Code;
 use serde_json::json;
+use warehouse_core::quote;
+use warehouse_core::refresh::{Target, filtered};
 
 /// What a run is to do.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +45,7 @@ const ANALYZE_SHARE: f64 = 0.1;
 /// 55P03 if it is being refreshed; 42704 if it is gone; what went wrong with its only source, or with all
 /// of them. If only some sites fail, the others are refreshed and the report says so.
 pub fn run(id: i32, how: &How) -> Result<(Definition, Report)> {
+    dependents::lock_followed(id)?;
     let definition = Definition::locked(id, false)?
         .ok_or_else(|| Error::new(Code::ERRCODE_UNDEFINED_OBJECT, "the definition is gone"))?;
     let _environment = Environment::enter(&definition);
@@ -116,11 +122,14 @@ fn work(definition: &Definition, how: &How) -> Result<Report> {
     if failures.len() == sources.sites.len() {
         return Err(failures.swap_remove(0));
     }
+    let gone = sources::forget_others(definition, &sources.sites)?;
+    if let Some(column) = sources.column.as_ref().filter(|_| !gone.is_empty()) {
+        leave_out(definition, &sources, &target, column, &gone, &mut report)?;
+    }
     progress::phase(Phase::Verifying, None);
     let name = qualified(definition.relation());
     verify::before_readers(definition, definition.relation(), &name, &mut report)?;
     report.phase("verify");
-    sources::forget_others(definition, &sources.sites)?;
     if report.changed() as f64 > ANALYZE_SHARE * rows(definition) {
         identity::acting_as(definition.owner(), || sql::execute(&format!("ANALYZE {name}")))?;
         report.phase("analyze");
@@ -128,16 +137,34 @@ fn work(definition: &Definition, how: &How) -> Result<Report> {
     Ok(report)
 }
 
+/// Deletes the rows of sites that are no more.
+fn leave_out(
+    definition: &Definition,
+    sources: &Sources,
+    target: &Target,
+    column: &str,
+    gone: &[String],
+    report: &mut Report,
+) -> Result<()> {
+    let query = filtered(&sources.query.text, &target.columns, &["false".to_owned()]);
+    let names: Vec<String> = gone.iter().map(|name| quote::literal(name)).collect();
+    let condition = format!("t.{column} = ANY (ARRAY[{}])", names.join(", "));
+    let none = identity::acting_as(definition.owner(), || {
+        Delta::of_query(apply::NEW, &query, &mut progress::rows)
+    })?;
+    apply::apply(definition, target, &none, &Deletes::Where(vec![condition]), report)
+}
+
 /// All groups of a table that follows another.
 fn regroup(
     definition: &Definition,
     sources: &Sources,
-    target: &warehouse_core::refresh::Target,
+    target: &Target,
     report: &mut Report,
 ) -> Result<()> {
-    let query = warehouse_core::refresh::filtered(&sources.query.text, &target.columns, &[]);
+    let query = filtered(&sources.query.text, &target.columns, &[]);
     let new = identity::acting_as(definition.owner(), || {
-        crate::pg::delta::Delta::of_query(apply::NEW, &query, &mut progress::rows)
+        Delta::of_query(apply::NEW, &query, &mut progress::rows)
     })?;
     report.phase("fetch");
     apply::apply(definition, target, &new, &Deletes::Where(Vec::new()), report)?;
@@ -207,6 +234,18 @@ pub fn record(
             pgrx::JsonB(sources).into(),
             report.error().into(),
         ],
+    )?;
+    trim(definition.id)
+}
+
+/// Deletes the oldest runs of a table beyond the number that is kept.
+pub fn trim(id: i32) -> Result<()> {
+    book::run(
+        "DELETE FROM warehouse.materialization_run r WHERE r.materialization = $1::pg_catalog.int4 \
+           AND r.finished_at IS NOT NULL AND r.started_at < ( \
+             SELECT h.started_at FROM warehouse.materialization_run h WHERE h.materialization = $1::pg_catalog.int4 \
+             ORDER BY h.started_at DESC OFFSET $2 LIMIT 1)",
+        &[i64::from(id).into(), i64::from(settings::run_history_rows() - 1).into()],
     )
 }
 
@@ -216,12 +255,12 @@ pub fn succeeded(definition: &Definition, report: &Report) -> Result<()> {
         "INSERT INTO warehouse.materialization_job AS j (materialization, last_succeeded) \
          VALUES ($1::pg_catalog.int4, pg_catalog.clock_timestamp()) \
          ON CONFLICT (materialization) DO UPDATE SET last_succeeded = excluded.last_succeeded, \
-           last_error = NULL, stale_told = NULL, \
+           last_error = NULL, stale_told = CASE WHEN $2 THEN j.stale_told END, \
            failures = CASE WHEN j.state = 'running' THEN j.failures ELSE 0 END, \
            state = CASE WHEN j.state IN ('retrying', 'suspended') THEN 'idle' ELSE j.state END, \
            retry_at = CASE WHEN j.state = 'retrying' THEN NULL ELSE j.retry_at END, \
            wake_at = CASE WHEN j.state IN ('retrying', 'suspended') THEN pg_catalog.now() ELSE j.wake_at END",
-        &[i64::from(definition.id).into()],
+        &[i64::from(definition.id).into(), report.is_partial().into()],
     )?;
     tell(&definition.name(), report.status(), report.changed(), report.error().as_deref())
 }

@@ -118,7 +118,7 @@ impl Report {
 
     /// A source that failed.
     pub fn failed(&mut self, source: &str, error: &Error) {
-        let error = Some(error.message().to_owned());
+        let error = Some(error.told());
         self.sources.push(SourceOutcome { source: source.to_owned(), data_as_of: None, error });
     }
 

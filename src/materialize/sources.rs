@@ -97,6 +97,19 @@ impl Sources {
         Ok(Sources { query, column: Some(quote::identifier(column)), sites })
     }
 
+    /// Rows that all of the query gives, about; 0 if nobody can tell. As many as the only table has that it
+    /// reads plainly, or as many as it gave before.
+    pub fn expected(&self, definition: &Definition) -> u64 {
+        let table = self.query.plain.unwrap_or(definition.relation());
+        let found = book::json::<f64>(
+            "SELECT pg_catalog.to_jsonb(sum(GREATEST(c.reltuples, 0))) FROM ( \
+               SELECT $1::pg_catalog.oid AS relid UNION SELECT t.relid FROM pg_catalog.pg_partition_tree($1) t WHERE t.isleaf) r \
+             JOIN pg_catalog.pg_class c ON c.oid = r.relid AND c.relkind <> 'p'",
+            &[table.into()],
+        );
+        found.ok().flatten().map_or(0, |rows| rows.max(0.0) as u64)
+    }
+
     /// The condition on the query's rows (or the table's, by alias) that belong to some sites.
     pub fn only(&self, alias: &str, sites: &[&Site]) -> Vec<String> {
         let Some(column) = &self.column else { return Vec::new() };
@@ -245,17 +258,19 @@ pub fn failed(definition: &Definition, site: &Site, error: &Error) -> Result<()>
             i64::from(definition.id).into(),
             site.name.as_str().into(),
             servers.as_str().into(),
-            error.message().into(),
+            error.told().into(),
         ],
     )
 }
 
-/// Forgets sources that are no more.
-pub fn forget_others(definition: &Definition, sites: &[Site]) -> Result<()> {
+/// Forgets sources that are no more; which.
+pub fn forget_others(definition: &Definition, sites: &[Site]) -> Result<Vec<String>> {
     let names: Vec<String> = sites.iter().map(|site| site.name.clone()).collect();
-    book::run(
-        "DELETE FROM warehouse.materialization_source s \
-         WHERE s.materialization = $1::pg_catalog.int4 AND s.source <> ALL ($2)",
+    let gone = book::json(
+        "WITH gone AS (DELETE FROM warehouse.materialization_source s \
+           WHERE s.materialization = $1::pg_catalog.int4 AND s.source <> ALL ($2) RETURNING s.source) \
+         SELECT pg_catalog.jsonb_agg(gone.source) FROM gone",
         &[i64::from(definition.id).into(), names.into()],
-    )
+    )?;
+    Ok(gone.unwrap_or_default())
 }

@@ -19,8 +19,9 @@ pub struct Test {
     warns: bool,
 }
 
-/// What holds the table's place in a test of one's own.
-const THIS: &str = "{this}";
+/// What holds the table's place in a query of ours, and in one that somebody gave.
+const THIS: &str = "\u{1}this\u{1}";
+const GIVEN: &str = "{this}";
 
 const KINDS: &str = "not_null, unique, accepted_values, relationships, sql; severity \"warn\" or \"error\"; \
                      warn with tests that only warn";
@@ -183,11 +184,11 @@ fn read(object: &Map<String, Value>, warns: bool, found: &mut Vec<Test>) -> Resu
                 let all = value.as_array().ok_or_else(|| malformed("sql is no list"))?;
                 for (at, item) in all.iter().enumerate() {
                     let text = item.as_str().ok_or_else(|| malformed("sql has texts"))?;
-                    if sql::statements(&text.replace(THIS, "t"))? != 1 {
+                    if sql::statements(&text.replace(GIVEN, "t"))? != 1 {
                         return Err(malformed("each sql is one SELECT"));
                     }
-                    let query =
-                        format!("SELECT count(*) FROM ({}) f", text.trim().trim_end_matches(';'));
+                    let text = text.trim().trim_end_matches(';').replace(GIVEN, THIS);
+                    let query = format!("SELECT count(*) FROM ({text}\n) f");
                     found.push(Test { name: format!("sql[{at}]"), query, warns });
                 }
             }

@@ -54,6 +54,14 @@ impl Error {
         &self.0.message
     }
 
+    /// Message and hint, for those who were not there.
+    pub fn told(&self) -> String {
+        match &self.0.hint {
+            Some(hint) => format!("{} ({hint})", self.0.message),
+            None => self.0.message.clone(),
+        }
+    }
+
     /// Puts `what: ` in front of the message.
     pub fn within(mut self, what: &str) -> Self {
         self.0.message = format!("{what}: {}", self.0.message);

@@ -63,11 +63,13 @@ pub struct NewHeap {
 }
 
 impl NewHeap {
-    /// An empty one.
+    /// An empty one. From now on the table's indexes stay as they are, and nobody vacuums it, until the
+    /// transaction ends; readers and writers go on.
     pub fn of(table: Oid) -> Result<NewHeap> {
         // SAFETY: the table is open while its copy is made; the functions raise ordinary ERRORs.
         unsafe {
-            let relation = pg_sys::relation_open(table, pg_sys::AccessShareLock as i32);
+            let lock = pg_sys::ShareUpdateExclusiveLock as i32;
+            let relation = pg_sys::relation_open(table, lock);
             let form = (*relation).rd_rel;
             let (space, method) = ((*form).reltablespace, (*form).relam);
             let persistence = (*form).relpersistence;
@@ -80,13 +82,7 @@ impl NewHeap {
                 ));
             }
             let oid = pg_sys::ffi::pg_guard_ffi_boundary(|| {
-                make_new_heap(
-                    table,
-                    space,
-                    method,
-                    persistence,
-                    pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE,
-                )
+                make_new_heap(table, space, method, persistence, lock)
             });
             pg_sys::CommandCounterIncrement();
             Ok(NewHeap { table, oid, rows: 0, bytes: 0, indexes: Vec::new() })
@@ -154,6 +150,17 @@ impl NewHeap {
         Ok(())
     }
 
+    /// Whether nothing of this session reads the table at the moment: a cursor would go on in other storage.
+    pub fn is_exchangeable(&self) -> bool {
+        // SAFETY: the relation is locked by this transaction.
+        unsafe {
+            let relation = pg_sys::relation_open(self.table, pg_sys::NoLock as i32);
+            let references = (*relation).rd_refcnt;
+            pg_sys::relation_close(relation, pg_sys::NoLock as i32);
+            references == 1
+        }
+    }
+
     /// Exchanges the contents and drops the transient table with the old ones. The caller holds an
     /// exclusive lock on the table.
     pub fn exchange(self) -> Result<()> {
@@ -215,6 +222,9 @@ unsafe fn swap(first: Oid, second: Oid) -> (Oid, Oid) {
             pg_sys::table_open(pg_sys::RelationRelationId, pg_sys::RowExclusiveLock as i32);
         let one = pg_sys::SearchSysCacheCopy(cache, first.into(), 0.into(), 0.into(), 0.into());
         let two = pg_sys::SearchSysCacheCopy(cache, second.into(), 0.into(), 0.into(), 0.into());
+        if one.is_null() || two.is_null() {
+            Error::bug("a relation is gone whose storage was to be exchanged").raise();
+        }
         let a = &mut *pg_sys::GETSTRUCT(one).cast::<pg_sys::FormData_pg_class>();
         let b = &mut *pg_sys::GETSTRUCT(two).cast::<pg_sys::FormData_pg_class>();
         std::mem::swap(&mut a.relfilenode, &mut b.relfilenode);
@@ -308,6 +318,9 @@ struct Writer<'w> {
     unwritten: u64,
     command: pg_sys::CommandId,
     insertion: pg_sys::BulkInsertState,
+    /// Holds the slots, which outlive the query.
+    lasting: Context,
+    /// What writing a batch takes.
     context: Context,
     progress: &'w mut dyn FnMut(u64, u64),
     failed: Option<Error>,
@@ -330,8 +343,13 @@ impl<'w> Writer<'w> {
                 slots: Vec::new(),
                 used: 0,
                 unwritten: 0,
-                command: pg_sys::GetCurrentCommandId(true),
+                command: {
+                    // Neither can be had any more once a parallel plan runs.
+                    pg_sys::GetCurrentTransactionId();
+                    pg_sys::GetCurrentCommandId(true)
+                },
                 insertion: pg_sys::GetBulkInsertState(),
+                lasting: Context::new(c"warehouse load slots"),
                 context: Context::new(c"warehouse load"),
                 progress,
                 failed: None,
@@ -419,7 +437,10 @@ impl Sink for Writer<'_> {
         // SAFETY: the slot holds a row with as many columns as `start` saw; ours has the table's.
         unsafe {
             if self.used == self.slots.len() {
-                self.slots.push(pg_sys::table_slot_create(self.relation, std::ptr::null_mut()));
+                let relation = self.relation;
+                self.slots.push(
+                    self.lasting.run(|| pg_sys::table_slot_create(relation, std::ptr::null_mut())),
+                );
             }
             let own = self.slots[self.used];
             pg_sys::ExecClearTuple(own);

@@ -150,7 +150,8 @@ unsafe extern "C-unwind" fn see_table(node: *mut pg_sys::Node, found: *mut c_voi
             }),
             NodeTag::T_RangeTblEntry => {
                 let entry: *mut pg_sys::RangeTblEntry = node.cast();
-                if (*entry).rtekind == pg_sys::RTEKind::RTE_RELATION {
+                // A view's query also has entries for OLD and NEW, which are the view itself.
+                if (*entry).rtekind == pg_sys::RTEKind::RTE_RELATION && (*entry).inFromCl {
                     match view(entry) {
                         Some(inner) => return see_table(inner.cast(), found),
                         None => (*found.cast::<Vec<Oid>>()).push((*entry).relid),

@@ -99,32 +99,60 @@ unsafe fn about(statement: *mut pg_sys::Node) -> Option<About> {
             }
             NodeTag::T_CreatedbStmt => {
                 let create = &*statement.cast::<pg_sys::CreatedbStmt>();
-                let template = list::pointers::<pg_sys::DefElem>(create.options)
-                    .find(|option| borrowed((**option).defname) == "template")?;
-                if (*template).arg.is_null() {
+                if !pg_sys::have_createdb_privilege() {
                     return None;
                 }
-                database(pg_sys::defGetString(template))
+                let template = list::pointers::<pg_sys::DefElem>(create.options)
+                    .find(|option| borrowed((**option).defname) == "template")
+                    .filter(|template| !(**template).arg.is_null());
+                match template {
+                    Some(template) => named(pg_sys::defGetString(template)),
+                    None => named(c"template1".as_ptr()),
+                }
             }
             NodeTag::T_DropStmt => {
                 let drop = &*statement.cast::<pg_sys::DropStmt>();
                 let ours = drop.removeType == pg_sys::ObjectType::OBJECT_EXTENSION
                     && list::pointers::<pg_sys::String>(drop.objects)
                         .any(|name| borrowed((*name).sval) == "warehouse");
-                ours.then_some(About::Extension)
+                (ours && owns_extension()).then_some(About::Extension)
             }
             NodeTag::T_AlterExtensionStmt => {
                 let alter = &*statement.cast::<pg_sys::AlterExtensionStmt>();
-                (borrowed(alter.extname) == "warehouse").then_some(About::Extension)
+                (borrowed(alter.extname) == "warehouse" && owns_extension())
+                    .then_some(About::Extension)
             }
             _ => None,
         }
     }
 }
 
+/// Whether the caller may drop or update the extension: who may not stops nothing.
+fn owns_extension() -> bool {
+    // SAFETY: plain lookups; missing is allowed.
+    unsafe {
+        let extension = pg_sys::get_extension_oid(c"warehouse".as_ptr(), true);
+        extension != Oid::INVALID && pg_sys::pg_extension_ownercheck(extension, pg_sys::GetUserId())
+    }
+}
+
+/// The database of this name, if the caller owns it.
+///
 /// # Safety
 /// `name` is NULL or a string.
 unsafe fn database(name: *const c_char) -> Option<About> {
+    // SAFETY: the caller's promise; a plain question.
+    unsafe {
+        named(name).filter(|about| match about {
+            About::Database(oid) => pg_sys::pg_database_ownercheck(*oid, pg_sys::GetUserId()),
+            About::Extension => false,
+        })
+    }
+}
+
+/// # Safety
+/// `name` is NULL or a string.
+unsafe fn named(name: *const c_char) -> Option<About> {
     let name = CString::new(borrowed(name)).ok()?;
     // SAFETY: a plain lookup; missing is allowed.
     let oid = unsafe { pg_sys::get_database_oid(name.as_ptr(), true) };

@@ -99,7 +99,7 @@ pub fn start(kind: Kind, name: &str, database: Oid, argument: i64) -> Option<Han
         let started = memory::within(pg_sys::TopMemoryContext, || {
             pg_sys::RegisterDynamicBackgroundWorker(&mut worker, &mut handle)
         });
-        started.then_some(Handle(handle))
+        started.then(|| Handle(handle))
     }
 }
 
@@ -147,6 +147,22 @@ pub fn begin(database: Option<Oid>) {
             Oid::INVALID,
             0,
         );
+        // Nothing that a database or a role has as its default may change what a worker does.
+        for (name, value) in [
+            (c"search_path", c"pg_catalog, pg_temp"),
+            (c"default_transaction_read_only", c"off"),
+            (c"default_transaction_isolation", c"read committed"),
+            (c"statement_timeout", c"0"),
+            (c"lock_timeout", c"0"),
+            (c"idle_in_transaction_session_timeout", c"0"),
+        ] {
+            pg_sys::SetConfigOption(
+                name.as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_SUSET,
+                pg_sys::GucSource::PGC_S_OVERRIDE,
+            );
+        }
     }
 }
 

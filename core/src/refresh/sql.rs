@@ -205,6 +205,12 @@ impl Target {
         format!("({ours} EXCEPT ALL {new}) UNION ALL ({new} EXCEPT ALL {ours})")
     }
 
+    /// The rows of the table and the new ones.
+    pub fn everything(&self) -> String {
+        let all = self.all("");
+        format!("SELECT {all} FROM {} UNION ALL SELECT {all} FROM {}", self.name, self.new)
+    }
+
     /// The rows that a condition on `t` finds and whose key is not among the new ones.
     pub fn vanishing(&self, conditions: &[String]) -> String {
         let mut text = format!(

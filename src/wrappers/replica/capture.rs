@@ -28,7 +28,9 @@ pub struct Moment {
 const MOMENT: &str = "SELECT pg_catalog.json_build_object( \
     'xmin', pg_catalog.pg_snapshot_xmin(s.now)::text, 'xmax', pg_catalog.pg_snapshot_xmax(s.now)::text, \
     'system', CASE WHEN pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') \
-      THEN (SELECT c.system_identifier::text FROM pg_catalog.pg_control_system() c) END, \
+      AND pg_catalog.has_function_privilege('pg_catalog.pg_control_checkpoint()', 'EXECUTE') \
+      THEN (SELECT c.system_identifier::text || '/' || p.timeline_id \
+        FROM pg_catalog.pg_control_system() c, pg_catalog.pg_control_checkpoint() p) END, \
     'as_of', CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.now() \
       WHEN pg_catalog.pg_last_wal_receive_lsn() <= pg_catalog.pg_last_wal_replay_lsn() \
         AND EXISTS (SELECT FROM pg_catalog.pg_stat_wal_receiver r WHERE r.pid IS NOT NULL) THEN pg_catalog.now() \

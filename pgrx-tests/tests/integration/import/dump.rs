@@ -13,7 +13,7 @@ const SCRIPT: &str = "CREATE SCHEMA shop; SET search_path = shop; \
     INSERT INTO t VALUES (1, 'ok', 'it''s'); \
     CREATE TABLE u (id int, t_id int REFERENCES t); INSERT INTO u VALUES (1, 1); ANALYZE";
 
-fn pg_dump(cluster: &Cluster, database: &str, arguments: &[&str]) -> Result<String> {
+pub fn pg_dump(cluster: &Cluster, database: &str, arguments: &[&str]) -> Result<String> {
     let output = Install::get()?
         .client("pg_dump")
         .args(arguments)

@@ -3,7 +3,7 @@
 //! `relations` is about which relations come and how they look here, `statistics` about what the
 //! planner knows of them, `keys` about `warehouse.relationships`, and `dump` about pg_dump.
 
-mod dump;
+pub mod dump;
 mod keys;
 mod relations;
 mod statistics;
