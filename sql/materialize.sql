@@ -245,7 +245,7 @@ COMMENT ON FUNCTION warehouse.materialize(text, text, text, text, text[], text, 
 CREATE FUNCTION warehouse.refresh(relation regclass, full_refresh boolean DEFAULT false, reconcile boolean DEFAULT false)
   RETURNS TABLE (status text, strategy text, capture text, fetched bigint, inserted bigint, updated bigint, deleted bigint, unchanged bigint, bytes bigint, seconds double precision, error text)
   LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
-  AS 'SELECT * FROM warehouse.run_refresh(relation, full_refresh, reconcile)';
+  AS 'SELECT r.* FROM warehouse.wake_jobs() w CROSS JOIN LATERAL warehouse.run_refresh(relation, full_refresh, reconcile) r';
 COMMENT ON FUNCTION warehouse.run_refresh(oid, boolean, boolean) IS 'Internal: what warehouse.refresh() calls.';
 COMMENT ON FUNCTION warehouse.refresh(regclass, boolean, boolean) IS
   'Refreshes a materialized table now, in this session and transaction. full_refresh fetches everything anew; reconcile compares with the source, so that deletes are found. For the table''s owner and warehouse_admin.';

@@ -903,6 +903,18 @@ pub fn drop(relation: Oid, keep_table: bool) -> Result<()> {
         &[i64::from(definition.id).into()],
     )?;
     if !keep_table {
+        // Keys between materialized tables are ours.
+        let keys: Option<Vec<String>> = book::json(
+            "SELECT pg_catalog.jsonb_agg(pg_catalog.format('ALTER TABLE %I.%I DROP CONSTRAINT %I', n.nspname, c.relname, k.conname)) \
+             FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid \
+               JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+               JOIN warehouse.materialization m ON m.relation = k.conrelid \
+             WHERE k.confrelid = $1 AND k.conrelid <> k.confrelid AND k.contype = 'f' AND NOT k.convalidated",
+            &[relation.into()],
+        )?;
+        for statement in keys.unwrap_or_default() {
+            sql::execute(&statement)?;
+        }
         Spi::run(&format!("DROP TABLE {}", qualified(relation)))
             .map_err(|e| Error::bug(e.to_string()))?;
     }
