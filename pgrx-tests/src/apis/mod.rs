@@ -20,12 +20,14 @@
 pub mod airtable;
 pub mod braintree;
 pub mod calendar;
+pub mod canonical;
 pub mod control;
 pub mod exchange;
 pub mod fault;
 mod limit;
 pub mod log;
 pub mod random;
+pub mod sdk;
 mod server;
 
 

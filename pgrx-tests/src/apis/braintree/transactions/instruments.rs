@@ -87,8 +87,12 @@ pub(in crate::apis::braintree) fn details(
         }
         if name == "android_pay_card" {
             card.insert("is_network_tokenized".to_owned(), json!(random.chance(50)));
-            card.insert("virtual_card_type".to_owned(), json!("Visa"));
-            card.insert("virtual_card_last_4".to_owned(), json!(random.digits(4)));
+            // What the SDKs call type and last four digits is that of the virtual card.
+            for (name, what) in [("card_type", "card_type"), ("card_last_4", "last_4")] {
+                let value = card.remove(what).unwrap_or_default();
+                card.insert(format!("source_{name}"), value.clone());
+                card.insert(format!("virtual_{name}"), value);
+            }
         }
         return card;
     }
