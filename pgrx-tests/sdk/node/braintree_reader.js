@@ -15,6 +15,11 @@ const gateway = new braintree.BraintreeGateway({
 });
 gateway.config.timeout = 1000 * Number(process.env.TIMEOUT || "30");
 
+// The SDK makes dates of a few times; they are shown as they came.
+Date.prototype.toJSON = function () {
+  return this.toISOString().replace(".000Z", "Z");
+};
+
 const SEARCHED = {
   transactions: gateway.transaction,
   customers: gateway.customer,

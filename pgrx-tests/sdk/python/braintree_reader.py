@@ -75,8 +75,12 @@ def literal(value):
     return value
 
 
+# Fields that the SDK has under another name than the gateway.
+NAMES = {"billing_address_details_postal_code": "billing_postal_code"}
+
+
 def term(fields, field, operator, *values):
-    node = getattr(fields, field)
+    node = getattr(fields, NAMES.get(field, field))
     values = [literal(value) for value in values]
     if operator == "is":
         return node == values[0]

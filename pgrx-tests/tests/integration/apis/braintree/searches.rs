@@ -4,10 +4,15 @@
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
+use warehouse_tests::apis::sdk::Language;
+
 use super::{emulator, ids, sdk};
 use crate::apis::LANGUAGES;
 
 type Wanted = fn(&Value) -> bool;
+
+/// Fields that the SDK for JavaScript does not have.
+const NOT_IN_NODE: [&str; 1] = ["europe_bank_account_iban"];
 
 fn text<'a>(record: &'a Value, path: &str) -> &'a str {
     path.split('.').fold(record, |value, name| &value[name]).as_str().unwrap_or_default()
@@ -203,6 +208,10 @@ fn every_operator_finds_what_it_means() -> Result<()> {
     for language in LANGUAGES {
         let mut sdk = sdk(language, &emulator)?;
         for (kind, terms, wanted) in searches() {
+            let field = terms[0][0].as_str().unwrap_or_default();
+            if language == Language::Node && NOT_IN_NODE.contains(&field) {
+                continue;
+            }
             let mut truth: Vec<String> = emulator
                 .truth(kind)?
                 .iter()
