@@ -13,7 +13,8 @@ exports.serve = async function (commands, named) {
     try {
       result = await commands[command.do](command);
     } catch (error) {
-      result = { error: named(error), message: String(error.message || error) };
+      const message = String(error.message || error);
+      result = { error: named(error), message, status: error.statusCode };
     }
     process.stdout.write(JSON.stringify(result) + "\n");
   }

@@ -13,5 +13,8 @@ def serve(commands):
         except Exception as error:
             names = [kind.__name__ for kind in type(error).__mro__]
             result = {"error": names[0], "kinds": names, "message": str(error)}
+            response = getattr(error, "response", None)
+            if response is not None:
+                result["status"] = response.status_code
         sys.stdout.write(json.dumps(result) + "\n")
         sys.stdout.flush()

@@ -31,6 +31,7 @@ pub mod sdk;
 mod server;
 
 
+pub use airtable::Airtable;
 pub use braintree::Braintree;
 pub use fault::{Fault, What};
 pub use server::{Api, Emulator};

@@ -12,7 +12,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use warehouse_tests::apis::{Api, Braintree, Emulator, braintree};
+use warehouse_tests::apis::{Airtable, Api, Braintree, Emulator, airtable, braintree};
 
 struct Arguments {
     service: String,
@@ -33,6 +33,13 @@ fn main() -> Result<()> {
                 ("private_key", options.private_key.clone()),
             ];
             run(Braintree::new(options), &arguments, &facts)
+        }
+        "airtable" => {
+            let options = airtable::Options::sized(arguments.records.unwrap_or(1_000), arguments.seed);
+            let airtable = Airtable::new(options);
+            let facts =
+                [("token", airtable.options().token.clone()), ("base", airtable.base())];
+            run(airtable, &arguments, &facts)
         }
         other => bail!("there is no emulator of {other}: say braintree or airtable"),
     }
