@@ -20,7 +20,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
 
 /// How long a command may take.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The language of an SDK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,13 +101,13 @@ impl Language {
     }
 }
 
-/// The directory that cargo builds into: this program is somewhere in it.
+/// The directory that cargo builds into. This program is in the folder of its profile there, or, if
+/// it is a test, in the folder `deps` of that.
 fn target_dir() -> Result<PathBuf> {
     let program = std::env::current_exe()?;
-    let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists());
-    // A directory given with a trailing profile has no such file; two above the program will do.
-    let usual = || program.ancestors().nth(2);
-    Ok(target.or_else(usual).context("the program is not in a directory of cargo")?.to_owned())
+    let mut folders = program.ancestors().skip(1).peekable();
+    folders.next_if(|folder| folder.ends_with("deps"));
+    Ok(folders.nth(1).context("this program is not in a directory of cargo")?.to_owned())
 }
 
 /// A lock among processes, held as long as this lives.

@@ -66,7 +66,7 @@ fn record(options: &Options, number: usize) -> Record {
         set(2, 50, &mut random, json!("(312) 555-0100"));
         let age = random.below(90) as i64 - 2;
         set(3, 85, &mut random, json!(age));
-        let balance = random.below(2_000_000) as f64 / 100.0 - 5_000.0;
+        let balance = (random.below(2_000_000) as i64 - 500_000) as f64 / 100.0;
         set(4, 85, &mut random, json!(balance));
         let share = random.below(1_000) as f64 / 1_000.0;
         set(5, 60, &mut random, json!(share));
