@@ -140,8 +140,7 @@ impl Fault {
 
     fn matches(&self, request: &Request) -> bool {
         request.target.contains(&self.target)
-            && (self.body.is_empty()
-                || String::from_utf8_lossy(&request.body).contains(&self.body))
+            && (self.body.is_empty() || String::from_utf8_lossy(&request.body).contains(&self.body))
     }
 }
 

@@ -30,7 +30,6 @@ pub mod random;
 pub mod sdk;
 mod server;
 
-
 pub use airtable::Airtable;
 pub use braintree::Braintree;
 pub use fault::{Fault, What};

@@ -26,7 +26,8 @@ fn main() -> Result<()> {
     let arguments = arguments()?;
     match arguments.service.as_str() {
         "braintree" => {
-            let options = braintree::Options::sized(arguments.records.unwrap_or(1_000), arguments.seed);
+            let options =
+                braintree::Options::sized(arguments.records.unwrap_or(1_000), arguments.seed);
             let facts = [
                 ("merchant_id", options.merchant_id.clone()),
                 ("public_key", options.public_key.clone()),
@@ -35,10 +36,10 @@ fn main() -> Result<()> {
             run(Braintree::new(options), &arguments, &facts)
         }
         "airtable" => {
-            let options = airtable::Options::sized(arguments.records.unwrap_or(1_000), arguments.seed);
+            let options =
+                airtable::Options::sized(arguments.records.unwrap_or(1_000), arguments.seed);
             let airtable = Airtable::new(options);
-            let facts =
-                [("token", airtable.options().token.clone()), ("base", airtable.base())];
+            let facts = [("token", airtable.options().token.clone()), ("base", airtable.base())];
             run(airtable, &arguments, &facts)
         }
         other => bail!("there is no emulator of {other}: say braintree or airtable"),

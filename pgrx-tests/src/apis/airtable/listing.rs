@@ -125,7 +125,8 @@ impl Parameters {
             "view" => self.view = Some(text()?).filter(|it| !it.is_empty()),
             "maxRecords" => self.max_records = Some(number()?),
             "pageSize" => {
-                self.page_size = Some(Some(number()?).filter(|it| *it <= LARGEST_PAGE).ok_or_else(wrong)?);
+                self.page_size =
+                    Some(Some(number()?).filter(|it| *it <= LARGEST_PAGE).ok_or_else(wrong)?);
             }
             "offset" => self.offset = Some(text()?),
             "cellFormat" => {
@@ -214,7 +215,9 @@ impl Listings {
         let mut listings = self.lock();
         let (number, start) = match &parameters.offset {
             Some(offset) => {
-                let number = offset.split_once('/').and_then(|(it, _)| u64::from_str_radix(it.strip_prefix("itr")?, 36).ok());
+                let number = offset
+                    .split_once('/')
+                    .and_then(|(it, _)| u64::from_str_radix(it.strip_prefix("itr")?, 36).ok());
                 let listing = number.and_then(|number| listings.1.get(&number));
                 let listing = listing.filter(|listing| {
                     listing.table == table.id && listing.began.elapsed() < settings.offset_lifetime
@@ -287,7 +290,8 @@ fn matching(
         None => None,
         Some(name) => {
             let found = table.views.iter().find(|view| view.name == *name || view.id == *name);
-            let missing = || refusal::typed(422, "VIEW_NAME_NOT_FOUND", &format!("View {name} not found"));
+            let missing =
+                || refusal::typed(422, "VIEW_NAME_NOT_FOUND", &format!("View {name} not found"));
             Some(found.ok_or_else(missing)?)
         }
     };

@@ -287,11 +287,9 @@ impl Api for Airtable {
                 }
             }
             "comments" => {
-                for (table, record) in
-                    bases.iter().flat_map(|it| &it.tables).flat_map(|table| {
-                        table.records.iter().flatten().map(move |record| (table, record))
-                    })
-                {
+                for (table, record) in bases.iter().flat_map(|it| &it.tables).flat_map(|table| {
+                    table.records.iter().flatten().map(move |record| (table, record))
+                }) {
                     for comment in &record.comments {
                         let mut comment = comment.clone();
                         comment["recordId"] = json!(record.id);

@@ -86,7 +86,12 @@ fn accepted(kind: &str, value: &Value, typecast: bool) -> Result<Option<Value>, 
     }
 }
 
-fn set(record: &mut Record, cells: Vec<(usize, Option<Value>)>, replace: bool, table_kinds: &[&str]) {
+fn set(
+    record: &mut Record,
+    cells: Vec<(usize, Option<Value>)>,
+    replace: bool,
+    table_kinds: &[&str],
+) {
     if replace {
         for (place, kind) in table_kinds.iter().enumerate() {
             if !is_computed(kind) {
@@ -226,8 +231,7 @@ fn merge(
     on: &Value,
     order: &Order,
 ) -> Result<Answer, Answer> {
-    let names: Vec<&str> =
-        on.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let names: Vec<&str> = on.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if names.is_empty() || names.len() > 3 {
         return Err(refusal::invalid("fieldsToMergeOn has one to three fields"));
     }

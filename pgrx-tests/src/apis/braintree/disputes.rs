@@ -35,8 +35,8 @@ pub(super) fn dispute(world: &World, number: usize) -> Value {
             "status": status,
             "timestamp": to_second(created + 5 * DAY),
             // The date of what happened is not always the day it was told.
-            "effective_date": day(if number % 4 == 0 { 3 } else { 5 }),
-            "disbursement_date": if number % 3 == 0 { json!(day(6)) } else { Value::Null },
+            "effective_date": day(if number.is_multiple_of(4) { 3 } else { 5 }),
+            "disbursement_date": if number.is_multiple_of(3) { json!(day(6)) } else { Value::Null },
         }));
     }
     let evidence: Vec<Value> = (0..random.below(3))
@@ -59,7 +59,7 @@ pub(super) fn dispute(world: &World, number: usize) -> Value {
         "status": status,
         "kind": KINDS[number % KINDS.len()],
         "reason": REASONS[number % REASONS.len()],
-        "reason_code": if number % 3 == 0 { "83" } else { "10.4" },
+        "reason_code": if number.is_multiple_of(3) { "83" } else { "10.4" },
         "reason_description": perhaps(&mut random, "Reason code 83 description"),
         "amount": amount,
         "amount_disputed": amount,
@@ -69,9 +69,9 @@ pub(super) fn dispute(world: &World, number: usize) -> Value {
         "reference_number": perhaps(&mut random, &format!("ref-{number}")),
         "merchant_account_id": sketch.merchant_account_id(),
         "original_dispute_id": null,
-        "pre_dispute_program": if number % 5 == 0 { "visa_rdr" } else { "none" },
+        "pre_dispute_program": if number.is_multiple_of(5) { "visa_rdr" } else { "none" },
         "chargeback_protection_level":
-            if number % 2 == 0 { json!("not_protected") } else { json!("standard") },
+            if number.is_multiple_of(2) { json!("not_protected") } else { json!("standard") },
         "evidence_submittable": status == "open",
         "remaining_file_evidence_storage": 5_000_000_000_u64,
         "date_opened": day(0),
@@ -94,7 +94,7 @@ pub(super) fn dispute(world: &World, number: usize) -> Value {
             "installment_count": null,
         },
         "evidence": evidence,
-        "paypal_messages": if number % 7 == 0 {
+        "paypal_messages": if number.is_multiple_of(7) {
             json!([{"message": "hello", "sender": "buyer", "sent_at": to_second(created)}])
         } else {
             json!([])

@@ -56,7 +56,10 @@ pub(super) fn answer(
             one("merchant-account", small::merchant_accounts(world), id)
         }
         ("GET", ["transactions", id, "line_items"]) => {
-            match store.number(Kind::Transaction, id).filter(|_| store.find(Kind::Transaction, id).is_some()) {
+            match store
+                .number(Kind::Transaction, id)
+                .filter(|_| store.find(Kind::Transaction, id).is_some())
+            {
                 Some(number) => whole_list("line-items", "line-item", &line_items(world, number)),
                 None => of_status(404),
             }
@@ -65,9 +68,9 @@ pub(super) fn answer(
         ("POST" | "GET", ["payment_methods", "all", list]) => payment_methods::listed(&call, list),
         ("GET", ["payment_methods", "any", token]) => payment_methods::any(&call, token),
         ("GET", ["payment_methods", "credit_card", token]) => payment_methods::any(&call, token),
-        ("GET", [kind, id]) => match Kind::from_path(kind).and_then(|kind| {
-            store.find(kind, id).map(|record| document(kind.tag(), &record))
-        }) {
+        ("GET", [kind, id]) => match Kind::from_path(kind)
+            .and_then(|kind| store.find(kind, id).map(|record| document(kind.tag(), &record)))
+        {
             Some(answer) => answer,
             None => of_status(404),
         },
@@ -191,8 +194,7 @@ impl Call<'_> {
             .map(|account| ("merchant-account", account))
             .collect();
         let total = accounts.len();
-        let page =
-            xml::collection("merchant-accounts", page, ACCOUNTS_ON_A_PAGE, total, &shown);
+        let page = xml::collection("merchant-accounts", page, ACCOUNTS_ON_A_PAGE, total, &shown);
         Answer::new(200, XML, page)
     }
 

@@ -74,7 +74,8 @@ impl Braintree {
 
     fn is_authentic(&self, request: &Request) -> bool {
         let options = self.options();
-        let pair = BASE64_STANDARD.encode(format!("{}:{}", options.public_key, options.private_key));
+        let pair =
+            BASE64_STANDARD.encode(format!("{}:{}", options.public_key, options.private_key));
         let given = request.header("authorization").unwrap_or_default();
         given == format!("Basic {pair}") || given == format!("Bearer {}", options.access_token())
     }
@@ -105,7 +106,9 @@ impl Api for Braintree {
     fn named(&self, name: &str) -> Option<Answer> {
         match name {
             "search timeout" => Some(refusal::search_timeout()),
-            "validation" => Some(refusal::validation("transaction", "amount", "81502", "Amount is required.")),
+            "validation" => {
+                Some(refusal::validation("transaction", "amount", "81502", "Amount is required."))
+            }
             _ => None,
         }
     }

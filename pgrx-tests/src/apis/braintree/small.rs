@@ -24,7 +24,7 @@ fn opened() -> i64 {
 pub(super) fn plans(world: &World) -> Vec<Value> {
     (0..PLANS)
         .map(|number| {
-            let trial = number % 2 == 0;
+            let trial = number.is_multiple_of(2);
             json!({
                 "id": plan_id(number),
                 "merchant_id": world.options.merchant_id,
@@ -62,8 +62,8 @@ fn modification(world: &World, kind: &str, number: usize) -> Value {
         "description": if number == 1 { Value::Null } else { json!("what it is") },
         "amount": format!("{number}.50"),
         "quantity": null,
-        "never_expires": number % 2 == 0,
-        "number_of_billing_cycles": if number % 2 == 0 { Value::Null } else { json!(3) },
+        "never_expires": number.is_multiple_of(2),
+        "number_of_billing_cycles": if number.is_multiple_of(2) { Value::Null } else { json!(3) },
         "current_billing_cycle": null,
         "plan_id": null,
         "created_at": to_second(opened()),
@@ -92,8 +92,7 @@ pub(super) fn verification(world: &World, number: usize) -> Value {
     let mut random = world.random("verification record", number);
     let id = &*world.verifications.ids[number];
     let created = world.verifications.created[number];
-    let status =
-        ["verified", "processor_declined", "gateway_rejected", "failed"][number % 4];
+    let status = ["verified", "processor_declined", "gateway_rejected", "failed"][number % 4];
     let verified = status == "verified";
     let customer = number % world.customers.ids.len().max(1);
     let mut card = card(&mut random, json!(world.token(customer, 0)));
@@ -102,7 +101,7 @@ pub(super) fn verification(world: &World, number: usize) -> Value {
         ("id", json!(id)),
         ("global_id", json!(format!("dmVyaWZpY2F0aW9uXw{id}"))),
         ("status", json!(status)),
-        ("amount", json!(if number % 3 == 0 { "0.00" } else { "1.02" })),
+        ("amount", json!(if number.is_multiple_of(3) { "0.00" } else { "1.02" })),
         ("currency_iso_code", json!("USD")),
         ("merchant_account_id", json!(merchant_account_id(number % 2))),
         ("processor_response_code", json!(if verified { "1000" } else { "2000" })),
@@ -151,7 +150,7 @@ pub(super) fn bank_verification(world: &World, number: usize) -> Value {
             "customer_id": world.customers.ids.get(customer),
             "routing_number": "021000021",
             "last_4": random.digits(4),
-            "account_type": if number % 2 == 0 { "checking" } else { "savings" },
+            "account_type": if number.is_multiple_of(2) { "checking" } else { "savings" },
             "account_holder_name": "Dan Schulman",
             "bank_name": "JPMORGAN CHASE",
             "ownership_type": "personal",

@@ -36,8 +36,8 @@ fn members(world: &World, number: usize) -> Map<String, Value> {
     let price = ["9.99", "0.00", "120.00", "10.00"][number % 4];
     let pending = status == "Pending";
     let unless_pending = |value: Value| if pending { Value::Null } else { value };
-    let trial = number % 6 == 0;
-    let cycles = if number % 3 == 0 { json!(12) } else { Value::Null };
+    let trial = number.is_multiple_of(6);
+    let cycles = if number.is_multiple_of(3) { json!(12) } else { Value::Null };
     let mut record = object([
         ("id", json!(id)),
         ("plan_id", json!(plan_id(number))),
@@ -91,8 +91,8 @@ fn members(world: &World, number: usize) -> Map<String, Value> {
             "price": price,
             "currency_iso_code": "USD",
             "plan_id": plan_id(number),
-            "subscription_source": if number % 2 == 0 { "api" } else { "control_panel" },
-            "user": if number % 3 == 0 { Value::Null } else { json!("ann@example.com") },
+            "subscription_source": if number.is_multiple_of(2) { "api" } else { "control_panel" },
+            "user": if number.is_multiple_of(3) { Value::Null } else { json!("ann@example.com") },
             "timestamp": to_second(created + days * DAY),
         })
     };

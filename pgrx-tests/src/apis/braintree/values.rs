@@ -27,7 +27,8 @@ const CITIES: [(&str, &str, &str, &str, &str, &str); 5] = [
     ("London", "", "SW1A 1AA", "GB", "GBR", "826"),
     ("東京", "13", "100-0001", "JP", "JPN", "392"),
 ];
-const COUNTRIES: [&str; 5] = ["United States of America", "Germany", "Brazil", "United Kingdom", "Japan"];
+const COUNTRIES: [&str; 5] =
+    ["United States of America", "Germany", "Brazil", "United Kingdom", "Japan"];
 
 /// An object of these members.
 pub(super) fn object<const N: usize>(members: [(&str, Value); N]) -> Map<String, Value> {

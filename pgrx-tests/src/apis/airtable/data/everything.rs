@@ -74,15 +74,31 @@ pub(super) fn table(options: &Options, contacts: &Table) -> Table {
             ("Count", "count", json!({"isValid": true, "recordLinkFieldId": link})),
             ("Sum", "rollup", lookup(4, number())),
             ("Names", "multipleLookupValues", lookup(0, text())),
-            ("Ages", "multipleLookupValues", lookup(3, json!({"type": "number", "options": {"precision": 0}}))),
+            (
+                "Ages",
+                "multipleLookupValues",
+                lookup(3, json!({"type": "number", "options": {"precision": 0}})),
+            ),
             ("Ratio", "formula", formula("{Whole}/{Stars}", number())),
             ("Label", "formula", formula("{Title}&'!'", text())),
-            ("Broken", "formula", json!({"formula": "nonsense(", "isValid": false, "referencedFieldIds": null, "result": null})),
-            ("Next day", "formula", formula("DATEADD({Day},1,'days')", json!({"type": "date", "options": date()}))),
+            (
+                "Broken",
+                "formula",
+                json!({"formula": "nonsense(", "isValid": false, "referencedFieldIds": null, "result": null}),
+            ),
+            (
+                "Next day",
+                "formula",
+                formula("DATEADD({Day},1,'days')", json!({"type": "date", "options": date()})),
+            ),
             ("Pairs", "formula", formula("ARRAYUNIQUE({Ages})", number())),
             ("Code", "barcode", Value::Null),
             ("Open", "button", Value::Null),
-            ("Story", "aiText", json!({"prompt": ["Tell of ", {"field": {"fieldId": link}}], "referencedFieldIds": [link]})),
+            (
+                "Story",
+                "aiText",
+                json!({"prompt": ["Tell of ", {"field": {"fieldId": link}}], "referencedFieldIds": [link]}),
+            ),
             ("Source", "externalSyncSource", choices(&["CRM", "Shop"])),
             ("Place", "manualSort", Value::Null),
             ("Future", "holographicImage", json!({"depth": 3})),
@@ -124,14 +140,25 @@ fn record(options: &Options, contacts: &Table, number: usize) -> Record {
         linked.iter().filter_map(|it| it.cells[place].clone()).collect()
     };
     let list = |values: Vec<Value>| (!values.is_empty()).then(|| Value::from(values));
-    let title = random.pick(&["Plain", "plain", "it's", "say \"hi\"", "back\\slash", "100%", "né_é", " spaced "]);
+    let title = random.pick(&[
+        "Plain",
+        "plain",
+        "it's",
+        "say \"hi\"",
+        "back\\slash",
+        "100%",
+        "né_é",
+        " spaced ",
+    ]);
     let day = moment + random.below(40) as i64 * DAY;
     let tags: Vec<Value> =
         TAGS.iter().filter(|_| random.chance(30)).map(|tag| json!(tag)).collect();
     let whole = random.below(20_000) as i64 - 1_000;
     let ratio = match random.below(6) {
         0 => json!({"specialValue": "NaN"}),
-        1 => json!({"specialValue": if number % 2 == 0 { "Infinity" } else { "-Infinity" }}),
+        1 => {
+            json!({"specialValue": if number.is_multiple_of(2) { "Infinity" } else { "-Infinity" }})
+        }
         2 => json!({"error": "#ERROR!"}),
         _ => json!(random.below(1_000) as f64 / 8.0),
     };
@@ -160,12 +187,15 @@ fn record(options: &Options, contacts: &Table, number: usize) -> Record {
         some(random, json!(["one", "two", "Two"][number % 3])),
         list(tags).filter(|_| full),
         some(random, json!(whole)),
-        { let value = decimal(random); some(random, value) },
+        {
+            let value = decimal(random);
+            some(random, value)
+        },
         some(random, json!(whole as f64 / 100.0)),
         some(random, json!(0.5)),
         some(random, json!(1 + number % 5)),
         some(random, json!(3_661.25)),
-        (full && random.chance(50)).then(|| json!(true)),
+        if full && random.chance(50) { Some(json!(true)) } else { None },
         some(random, json!(write_date(day))),
         some(random, json!(to_millisecond(day))),
         Some(json!(number + 1)),
@@ -187,8 +217,17 @@ fn record(options: &Options, contacts: &Table, number: usize) -> Record {
         Some(json!({"error": "#ERROR!"})),
         some(random, json!(write_date(day + DAY))),
         some(random, json!([1, 2.5, 3])),
-        some(random, if number % 2 == 0 { json!({"text": "4006381333931", "type": "ean13"}) } else { json!({"text": "free"}) }),
-        Some(json!({"label": "Open", "url": if number % 2 == 0 { json!("https://example.com") } else { Value::Null }})),
+        some(
+            random,
+            if number.is_multiple_of(2) {
+                json!({"text": "4006381333931", "type": "ean13"})
+            } else {
+                json!({"text": "free"})
+            },
+        ),
+        Some(
+            json!({"label": "Open", "url": if number.is_multiple_of(2) { json!("https://example.com") } else { Value::Null }}),
+        ),
         some(random, ai_text(number)),
         some(random, json!(["CRM", "Shop"][number % 2])),
         Some(json!(format!("a{number:05}"))),
@@ -211,6 +250,8 @@ fn ai_text(number: usize) -> Value {
     match number % 3 {
         0 => json!({"state": "generated", "isStale": false, "value": "Once upon a time"}),
         1 => json!({"state": "empty", "isStale": true, "value": null}),
-        _ => json!({"state": "error", "isStale": true, "value": null, "errorType": "emptyDependency"}),
+        _ => {
+            json!({"state": "error", "isStale": true, "value": null, "errorType": "emptyDependency"})
+        }
     }
 }

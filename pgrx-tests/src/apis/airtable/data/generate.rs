@@ -39,7 +39,8 @@ pub(in crate::apis::airtable) fn bases(options: &Options) -> Vec<Base> {
         })
         .collect();
     let contacts = contacts::table(options);
-    bases[0].tables = vec![everything::table(options, &contacts), contacts, odd::table(seed), empty(seed)];
+    bases[0].tables =
+        vec![everything::table(options, &contacts), contacts, odd::table(seed), empty(seed)];
     bases
 }
 

@@ -13,7 +13,8 @@ const RECORDS: usize = 40;
 
 /// The table. Its records may be blank: no field of it is computed.
 pub(super) fn table(seed: u64) -> Table {
-    let long = "a very long name that is cut at sixty-three bytes by PostgreSQL when it is a column";
+    let long =
+        "a very long name that is cut at sixty-three bytes by PostgreSQL when it is a column";
     let longer = format!("{long} too");
     let names = [
         "Name",

@@ -228,7 +228,8 @@ fn plain(function: Function, values: &[Computed]) -> Computed {
         }
         F::Find | F::Search => {
             let Some(start) = size(2, 1.0) else { return Computed::Error };
-            let fold = |text: String| if function == F::Search { text.to_lowercase() } else { text };
+            let fold =
+                |text: String| if function == F::Search { text.to_lowercase() } else { text };
             let found = position(&fold(text(0)), &fold(text(1)), start.saturating_sub(1));
             match (found, function) {
                 (Some(place), _) => Computed::Number((place + 1) as f64),

@@ -52,7 +52,10 @@ enum Operator {
 
 impl Criteria {
     /// Reads the members of `search`.
-    pub(in crate::apis::braintree) fn read(kind: Kind, search: &Value) -> Result<Criteria, Refusal> {
+    pub(in crate::apis::braintree) fn read(
+        kind: Kind,
+        search: &Value,
+    ) -> Result<Criteria, Refusal> {
         let mut criteria = Vec::new();
         // An element without children is text.
         let members = match search {
@@ -67,7 +70,8 @@ impl Criteria {
             criteria.push(Criterion { field, test: read_test(kind, field, value)? });
         }
         // What costs least comes first.
-        criteria.sort_by_key(|criterion| !matches!(criterion.test, Test::Range(..) | Test::List(_)));
+        criteria
+            .sort_by_key(|criterion| !matches!(criterion.test, Test::Range(..) | Test::List(_)));
         Ok(Criteria(criteria))
     }
 
@@ -221,7 +225,11 @@ fn decimal(text: &str) -> Option<i128> {
         return None;
     }
     let padded = format!("{whole}{fraction:0<9}");
-    padded.bytes().all(|byte| byte.is_ascii_digit()).then(|| padded.parse::<i128>().ok())??.checked_mul(sign)
+    padded
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| padded.parse::<i128>().ok())??
+        .checked_mul(sign)
 }
 
 fn scalar(value: &Value) -> Option<String> {

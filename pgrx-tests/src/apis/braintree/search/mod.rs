@@ -27,7 +27,8 @@ pub(super) fn matching(store: &Store, kind: Kind, criteria: &Criteria, fold: boo
         .filter(|number| {
             let row = Row::new(store, kind, *number);
             // One that was changed may have been removed.
-            (!store.is_changed(kind, *number) || row.record().is_some()) && criteria.hold(&row, fold)
+            (!store.is_changed(kind, *number) || row.record().is_some())
+                && criteria.hold(&row, fold)
         })
         .collect()
 }

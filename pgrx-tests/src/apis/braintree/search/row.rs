@@ -86,11 +86,14 @@ impl<'a> Row<'a> {
                 vec![level.to_owned()]
             }
             (Kind::Verification, "credit_card_number") => cards(&record["credit_card"]),
-            (Kind::Verification, "credit_card_expiration_date") => expirations(&record["credit_card"]),
+            (Kind::Verification, "credit_card_expiration_date") => {
+                expirations(&record["credit_card"])
+            }
             (Kind::Verification, "verification_type") => vec!["credit_card".to_owned()],
             (Kind::BankVerification, "verification_type") => vec!["us_bank_account".to_owned()],
             (Kind::Verification | Kind::BankVerification, "customer_email") => {
-                let account = if self.kind == Kind::Verification { "credit_card" } else { "us_bank_account" };
+                let account =
+                    if self.kind == Kind::Verification { "credit_card" } else { "us_bank_account" };
                 let customer = record[account]["customer_id"].as_str();
                 let customer = customer.and_then(|id| self.store.find(Kind::Customer, id));
                 customer.and_then(|it| text(&it["email"])).into_iter().collect()
@@ -103,8 +106,18 @@ impl<'a> Row<'a> {
 /// What the sketch knows; `None` when it does not.
 fn sketched(row: &Row<'_>, sketch: &Sketch, name: &str) -> Option<Vec<String>> {
     let one = |value: String| Some(vec![value]);
+    let world = &row.store.world;
+    let told = sketch.tells_customer(world);
     match name {
-        "id" | "ids" => one(row.store.world.transaction_id(sketch.number).to_owned()),
+        "order_id" => Some(text(&sketch.order_id(world)).into_iter().collect()),
+        "customer_id" => {
+            let customer = sketch.customer.filter(|_| told);
+            Some(customer.map(|it| world.customers.ids[it].to_string()).into_iter().collect())
+        }
+        "customer_email" => {
+            Some(told.then(|| text(&sketch.customer_email(world))).flatten().into_iter().collect())
+        }
+        "id" | "ids" => one(world.transaction_id(sketch.number).to_owned()),
         "created_at" => one(to_second(sketch.created)),
         "status" => one(sketch.status().to_owned()),
         "type" => one(sketch.kind().to_owned()),
@@ -147,7 +160,8 @@ fn transaction(record: &Value, name: &str) -> Vec<String> {
         "credit_card_expiration_date" => expirations(&record["credit_card"]),
         "source" => one(history.first().and_then(|event| text(&event["transaction_source"]))),
         "refund" => {
-            let refund = record["type"] == "credit" && record["refunded_transaction_id"].is_string();
+            let refund =
+                record["type"] == "credit" && record["refunded_transaction_id"].is_string();
             vec![refund.to_string()]
         }
         "payment_instrument_type" => {

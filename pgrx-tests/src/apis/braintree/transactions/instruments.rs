@@ -130,7 +130,10 @@ pub(in crate::apis::braintree) fn details(
             ("account_holder_name", json!("Dan Schulman")),
             ("bank_name", json!("JPMORGAN CHASE")),
             ("ownership_type", json!(random.pick(&["personal", "business"]))),
-            ("ach_mandate", json!({"text": "cl mandate text", "accepted_at": "2024-01-01T10:00:00Z"})),
+            (
+                "ach_mandate",
+                json!({"text": "cl mandate text", "accepted_at": "2024-01-01T10:00:00Z"}),
+            ),
             ("image_url", image),
         ]),
         "sepa_debit_account" => object([

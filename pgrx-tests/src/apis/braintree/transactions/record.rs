@@ -34,7 +34,6 @@ fn heart(world: &World, sketch: &Sketch, random: &mut Random) -> Map<String, Val
     let last = sketch.history.last().map_or(sketch.created, |(_, moment)| *moment);
     // A dispute or a payout changes a record without a new status.
     let updated = if random.chance(10) { last + 3 * DAY } else { last };
-    let order = format!("order-{:05}", sketch.number);
     let settled = sketch.moment_of("settled");
     object([
         ("id", json!(id)),
@@ -46,7 +45,7 @@ fn heart(world: &World, sketch: &Sketch, random: &mut Random) -> Map<String, Val
         ("merchant_account_id", json!(sketch.merchant_account_id())),
         ("sub_merchant_account_id", Value::Null),
         ("master_merchant_account_id", Value::Null),
-        ("order_id", perhaps(random, &order)),
+        ("order_id", sketch.order_id(world)),
         ("channel", perhaps(random, "shop")),
         ("recurring", json!(world.subscription_of(sketch.number).is_some())),
         ("created_at", json!(to_second(sketch.created))),
@@ -97,7 +96,10 @@ fn answers(sketch: &Sketch, random: &mut Random) -> Map<String, Value> {
             if code == "2000" { json!("05 : DO NOT HONOR") } else { Value::Null },
         ),
         ("network_response_code", if rejected { Value::Null } else { json!("XX") }),
-        ("network_response_text", if rejected { Value::Null } else { json!("sample network text") }),
+        (
+            "network_response_text",
+            if rejected { Value::Null } else { json!("sample network text") },
+        ),
         ("network_transaction_id", perhaps(random, "020240101120000")),
         ("merchant_advice_code", if code == "2000" { json!("01") } else { Value::Null }),
         (
@@ -106,7 +108,11 @@ fn answers(sketch: &Sketch, random: &mut Random) -> Map<String, Value> {
         ),
         (
             "gateway_rejection_reason",
-            if rejected { json!(random.pick(&["cvv", "avs", "fraud", "duplicate"])) } else { Value::Null },
+            if rejected {
+                json!(random.pick(&["cvv", "avs", "fraud", "duplicate"]))
+            } else {
+                Value::Null
+            },
         ),
         ("cvv_response_code", json!(random.pick(&["M", "N", "I", "U"]))),
         ("avs_error_response_code", Value::Null),
@@ -123,7 +129,8 @@ fn relations(world: &World, sketch: &Sketch) -> Map<String, Value> {
     let id = |other: usize| world.transaction_id(other);
     let parts = if number % 50 == 20 && number + 2 < count { vec![id(number + 2)] } else { vec![] };
     let whole = (number % 50 == 22).then(|| id(number - 2));
-    let retried_by = if number % 40 == 13 && number + 1 < count { vec![id(number + 1)] } else { vec![] };
+    let retried_by =
+        if number % 40 == 13 && number + 1 < count { vec![id(number + 1)] } else { vec![] };
     let subscription = world.subscription_of(number).filter(|_| sketch.refunds.is_none());
     let refund = sketch.refunded_by.map(id);
     let period = |days: i64| json!(date(sketch.created + days * DAY));
@@ -167,7 +174,7 @@ fn money_members(sketch: &Sketch, random: &mut Random) -> Map<String, Value> {
         ("settlement_currency_exchange_rate", when(json!("1.0847"))),
         ("settlement_base_currency_exchange_rate", when(json!("1"))),
         ("funds_held", when(json!(false))),
-        ("success", when(json!(sketch.number % 9 != 0))),
+        ("success", when(json!(!sketch.number.is_multiple_of(9)))),
     ]);
     object([
         ("tax_amount", some(sketch.units / 5, random)),
@@ -195,13 +202,13 @@ fn parties(record: &mut Map<String, Value>, world: &World, sketch: &Sketch, rand
     details.insert("global_id".to_owned(), json!(format!("cGF5bWVudF9tZXRob2Rf{number}")));
     record.insert("payment_instrument_type".to_owned(), json!(instrument));
     record.insert(member.to_owned(), Value::Object(details));
-    if random.chance(90) {
+    if sketch.tells_customer(world) {
         let mut customer = object([
             ("id", optional(sketch.customer.map(|it| &*world.customers.ids[it]))),
             ("first_name", json!(random.pick(&FIRST_NAMES))),
             ("last_name", json!(random.pick(&LAST_NAMES))),
             ("company", super::super::values::company(random)),
-            ("email", perhaps(random, &format!("buyer{}@example.com", number % 200))),
+            ("email", sketch.customer_email(world)),
             ("phone", perhaps(random, "312.555.1234")),
             ("fax", json!("")),
             ("website", perhaps(random, "https://example.com/?a=1&b=2")),
@@ -263,7 +270,7 @@ fn lists(record: &mut Map<String, Value>, world: &World, sketch: &Sketch, random
                 "status": status,
                 "amount": sum,
                 "timestamp": to_second(*moment),
-                "user": if sketch.number % 3 == 0 { Value::Null } else { json!("ann@example.com") },
+                "user": if sketch.number.is_multiple_of(3) { Value::Null } else { json!("ann@example.com") },
                 "transaction_source": sources[sketch.number % 3],
             })
         })

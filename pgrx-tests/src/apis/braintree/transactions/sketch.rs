@@ -1,5 +1,8 @@
 //! What most searches ask of a transaction, without making all of it.
 
+use serde_json::Value;
+
+use crate::apis::braintree::values::perhaps;
 use crate::apis::braintree::world::World;
 use crate::apis::calendar::SECOND;
 
@@ -65,7 +68,8 @@ impl Sketch {
         };
         let merchant_account = random.below(CURRENCIES.len() as u64) as usize;
         let customers = world.customers.ids.len() as u64;
-        let customer = (customers > 0 && random.chance(85)).then(|| random.below(customers) as usize);
+        let customer =
+            (customers > 0 && random.chance(85)).then(|| random.below(customers) as usize);
         let life = match (refunds, refunded_by) {
             (Some(_), _) => REFUND,
             (_, Some(_)) => LIVES[0],
@@ -77,19 +81,11 @@ impl Sketch {
         };
         let created = world.transactions.created[number];
         // A refund of a part of it, now and then.
-        let units = if refunds.is_some() && number % 2 == 0 { (units / 2).max(1) } else { units };
+        let units =
+            if refunds.is_some() && number.is_multiple_of(2) { (units / 2).max(1) } else { units };
         let history =
             life.iter().map(|(status, hours)| (*status, created + hours * HOUR)).collect();
-        Sketch {
-            number,
-            created,
-            history,
-            units,
-            merchant_account,
-            customer,
-            refunds,
-            refunded_by,
-        }
+        Sketch { number, created, history, units, merchant_account, customer, refunds, refunded_by }
     }
 
     /// The status it has now.
@@ -110,6 +106,23 @@ impl Sketch {
     /// When the money was paid out, to the day.
     pub(in crate::apis::braintree) fn disbursed(&self) -> Option<i64> {
         self.moment_of("settled").map(|settled| (settled + 2 * DAY).div_euclid(DAY) * DAY)
+    }
+
+    /// The merchant's own number of it.
+    pub(in crate::apis::braintree) fn order_id(&self, world: &World) -> Value {
+        let mut random = world.random("order", self.number);
+        perhaps(&mut random, &format!("order-{:05}", self.number))
+    }
+
+    /// Whether the customer is told at all.
+    pub(in crate::apis::braintree) fn tells_customer(&self, world: &World) -> bool {
+        world.random("tells customer", self.number).chance(90)
+    }
+
+    /// The customer's address, if the customer is told.
+    pub(in crate::apis::braintree) fn customer_email(&self, world: &World) -> Value {
+        let mut random = world.random("email", self.number);
+        perhaps(&mut random, &format!("buyer{}@example.com", self.number % 200))
     }
 
     /// The id of the merchant account.

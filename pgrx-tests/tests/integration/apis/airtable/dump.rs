@@ -23,14 +23,20 @@ fn records_are_whole() -> Result<()> {
             // By name and by id.
             for key in ["name", "id"] {
                 let name = table[key].as_str().context("no name")?;
-                let by_id = if language == Language::Python { "use_field_ids" } else { "returnFieldsByFieldId" };
+                let by_id = if language == Language::Python {
+                    "use_field_ids"
+                } else {
+                    "returnFieldsByFieldId"
+                };
                 let options = if key == "id" { json!({by_id: true}) } else { json!({}) };
-                let found = sdk.must(&about(&emulator, "list", name, &json!({"options": options})))?;
+                let found =
+                    sdk.must(&about(&emulator, "list", name, &json!({"options": options})))?;
                 let found = found["records"].as_array().context("not a list")?;
                 let truth = truth(&emulator, name)?;
                 ensure!(found.len() == truth.len(), "{name}: {} of {}", found.len(), truth.len());
                 for (wanted, found) in truth.iter().zip(found) {
-                    let fields = if key == "id" { &wanted["fieldsById"] } else { &wanted["fields"] };
+                    let fields =
+                        if key == "id" { &wanted["fieldsById"] } else { &wanted["fields"] };
                     let wanted = json!({
                         "id": wanted["id"], "createdTime": wanted["createdTime"], "fields": fields,
                     });
@@ -78,7 +84,9 @@ fn comments_are_whole() -> Result<()> {
         .map(|it| {
             let mut comment = it.clone();
             let members = comment.as_object_mut();
-            members.map(|it| it.retain(|name, _| name != "recordId" && name != "tableId"));
+            if let Some(it) = members {
+                it.retain(|name, _| name != "recordId" && name != "tableId")
+            }
             comment
         })
         .collect();

@@ -44,7 +44,8 @@ fn what_does_not_exist() -> Result<()> {
     let emulator = emulator()?;
     for language in LANGUAGES {
         let mut sdk = sdk(language, &emulator)?;
-        let mut status = |command: Value| -> Result<Value> { Ok(sdk.ask(&command)?["status"].clone()) };
+        let mut status =
+            |command: Value| -> Result<Value> { Ok(sdk.ask(&command)?["status"].clone()) };
         ensure!(status(about(&emulator, "list", "Nobody", &json!({})))? == 403);
         let base = json!({"do": "list", "base": "appNobody00000000", "table": "Contacts"});
         ensure!(status(base)? == 403);

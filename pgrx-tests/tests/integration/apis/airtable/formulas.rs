@@ -80,7 +80,9 @@ fn formulas() -> Vec<(&'static str, String, Wanted)> {
         ("Everything", "{Broken}=''".to_owned(), |_| false),
         ("Everything", "FIND('Ann', {Names})".to_owned(), |it| {
             let names = it["Names"].as_array();
-            names.is_some_and(|it| it.iter().any(|name| name.as_str().is_some_and(|it| it.contains("Ann"))))
+            names.is_some_and(|it| {
+                it.iter().any(|name| name.as_str().is_some_and(|it| it.contains("Ann")))
+            })
         }),
         ("Everything", "IS_AFTER({Made}, '2024-04-01')".to_owned(), |it| {
             text(it, "Made") > "2024-04-01T00:00:00.000Z"
@@ -130,7 +132,8 @@ fn moments_and_matches() -> Result<()> {
     let one = all.iter().find(|it| it["fields"]["Seen at"].is_string()).context("none was seen")?;
     let moment = text(&one["fields"], "Seen at");
     let formula = format!("{{Seen at}}=DATETIME_PARSE('{moment}')");
-    let found = sdk.must(&about(&emulator, "list", "Contacts", &json!({"options": {"formula": formula}})))?;
+    let found =
+        sdk.must(&about(&emulator, "list", "Contacts", &json!({"options": {"formula": formula}})))?;
     ensure!(ids(&found["records"])?.contains(&text(one, "id").to_owned()), "{found}");
     let wanted: Vec<&Value> = all
         .iter()

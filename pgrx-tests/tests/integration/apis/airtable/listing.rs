@@ -51,7 +51,8 @@ fn pages_and_their_sizes() -> Result<()> {
         let mut sdk = sdk(language, &emulator)?;
         for (wanted, pages) in &cases {
             let options = options(language, wanted.clone());
-            let found = sdk.must(&about(&emulator, "list", "Contacts", &json!({"options": options})))?;
+            let found =
+                sdk.must(&about(&emulator, "list", "Contacts", &json!({"options": options})))?;
             ensure!(found["pages"] == json!(pages), "{wanted}: {}", found["pages"]);
             let mut unique = ids(&found["records"])?;
             unique.sort();
@@ -70,13 +71,16 @@ fn fields_sort_and_view() -> Result<()> {
         let mut sdk = sdk(language, &emulator)?;
         let mut list = |wanted: Value| -> Result<Value> {
             let options = options(language, wanted);
-            let found = sdk.must(&about(&emulator, "list", "Contacts", &json!({"options": options})))?;
+            let found =
+                sdk.must(&about(&emulator, "list", "Contacts", &json!({"options": options})))?;
             Ok(found["records"].clone())
         };
         let found = list(json!({"fields": ["Age", "Active"]}))?;
         for (wanted, found) in all.iter().zip(found.as_array().context("not a list")?) {
             for (name, value) in found["fields"].as_object().context("no fields")? {
-                ensure!(["Age", "Active"].contains(&name.as_str()) && wanted["fields"][name] == *value);
+                ensure!(
+                    ["Age", "Active"].contains(&name.as_str()) && wanted["fields"][name] == *value
+                );
             }
         }
         let found = list(json!({"sort": ["-Age", "Name"]}))?;
@@ -102,7 +106,8 @@ fn cells_as_text() -> Result<()> {
         let mut sdk = sdk(language, &emulator)?;
         let wanted = json!({"cell_format": "string", "time_zone": "utc", "user_locale": "en"});
         let options = options(language, wanted);
-        let found = sdk.must(&about(&emulator, "list", "Everything", &json!({"options": options})))?;
+        let found =
+            sdk.must(&about(&emulator, "list", "Everything", &json!({"options": options})))?;
         for record in found["records"].as_array().context("not a list")? {
             let fields = record["fields"].as_object().context("no fields")?;
             ensure!(fields.values().all(Value::is_string), "{record}");
@@ -130,7 +135,8 @@ fn long_queries_are_posted() -> Result<()> {
         ensure!(formula.len() > 16_000);
         let wanted_options = json!({"formula": formula, "sort": ["Name"], "page_size": 50});
         let options = options(language, wanted_options);
-        let found = sdk.must(&about(&emulator, "list", "Contacts", &json!({"options": options})))?;
+        let found =
+            sdk.must(&about(&emulator, "list", "Contacts", &json!({"options": options})))?;
         let mut found = ids(&found["records"])?;
         found.sort();
         let mut wanted = ids(&Value::from(wanted.into_iter().cloned().collect::<Vec<_>>()))?;
@@ -187,11 +193,15 @@ fn fields_are_renamed_and_dropped() -> Result<()> {
     let mut sdk = sdk(Language::Python, &emulator)?;
     let before = truth(&emulator, "Contacts")?;
     emulator.change(&json!({"rename_field": "Contacts", "field": "Age", "name": "Years"}))?;
-    let command = about(&emulator, "list", "Contacts", &json!({"options": {"use_field_ids": true}}));
+    let command =
+        about(&emulator, "list", "Contacts", &json!({"options": {"use_field_ids": true}}));
     let found = sdk.must(&command)?;
     let found = found["records"].as_array().context("not a list")?;
-    ensure!(found.iter().zip(&before).all(|(found, before)| found["fields"] == before["fieldsById"]));
-    let named = sdk.ask(&about(&emulator, "list", "Contacts", &json!({"options": {"fields": ["Age"]}})))?;
+    ensure!(
+        found.iter().zip(&before).all(|(found, before)| found["fields"] == before["fieldsById"])
+    );
+    let named =
+        sdk.ask(&about(&emulator, "list", "Contacts", &json!({"options": {"fields": ["Age"]}})))?;
     ensure!(named.to_string().contains("UNKNOWN_FIELD_NAME"), "{named}");
     emulator.change(&json!({"drop_field": "Contacts", "field": "Years"}))?;
     let found = sdk.must(&about(&emulator, "list", "Contacts", &json!({})))?;

@@ -28,7 +28,8 @@ fn records_come_and_go() -> Result<()> {
         ensure!(one(&made[3])? == new[3]);
         let change = json!([{"id": made[3], "fields": {"Age": null, "Email": "x@example.com"}}]);
         sdk.must(&about(&emulator, "update", "Contacts", &json!({"records": change})))?;
-        let wanted = json!({"Name": "New '3'", "Active": true, "Tags": ["new"], "Email": "x@example.com"});
+        let wanted =
+            json!({"Name": "New '3'", "Active": true, "Tags": ["new"], "Email": "x@example.com"});
         ensure!(one(&made[3])? == wanted, "{}", one(&made[3])?);
         let change = json!([{"id": made[3], "fields": {"Name": "Only"}}]);
         let replace = json!({"records": change, "replace": true});

@@ -116,7 +116,7 @@ fn single_objects() -> Result<()> {
             let truth = emulator.truth(kind)?;
             for wanted in truth.iter().step_by(truth.len().div_ceil(7)) {
                 let found = sdk.must(&json!({"do": "get", "kind": kind, "id": wanted["id"]}))?;
-                compare(language, kind, &[wanted.clone()], &json!([found["record"]]))?;
+                compare(language, kind, std::slice::from_ref(wanted), &json!([found["record"]]))?;
             }
         }
     }
@@ -148,7 +148,7 @@ fn payment_methods_by_token() -> Result<()> {
             let command = json!({"do": "get", "kind": "payment_methods", "id": wanted["token"]});
             let found = sdk.must(&command)?;
             ensure!(found["class"].as_str().is_some_and(|it| it.starts_with(class)), "{found}");
-            compare(language, list, &[wanted.clone()], &json!([found["record"]]))?;
+            compare(language, list, std::slice::from_ref(wanted), &json!([found["record"]]))?;
         }
     }
     Ok(())
@@ -183,7 +183,8 @@ fn cards_that_expire() -> Result<()> {
     };
     let expired = ask(json!({"do": "list", "kind": "expired"}))?;
     ensure!(!expired.is_empty() && expired == tokens("000000", "202406"), "{expired:?}");
-    let span = json!({"do": "list", "kind": "expiring", "first": "2025-02-01", "last": "2026-03-01"});
+    let span =
+        json!({"do": "list", "kind": "expiring", "first": "2025-02-01", "last": "2026-03-01"});
     let expiring = ask(span)?;
     ensure!(!expiring.is_empty() && expiring == tokens("202502", "202603"), "{expiring:?}");
     Ok(())
@@ -195,7 +196,10 @@ fn a_day_is_summed_up() -> Result<()> {
     let settled_at = |it: &Value| {
         let events = it["status_history"].as_array().into_iter().flatten();
         let mut settled = events.filter(|event| event["status"] == "settled");
-        settled.next_back().and_then(|event| event["timestamp"].as_str()).map(|it| it[..10].to_owned())
+        settled
+            .next_back()
+            .and_then(|event| event["timestamp"].as_str())
+            .map(|it| it[..10].to_owned())
     };
     let transactions = emulator.truth("transactions")?;
     let day = transactions.iter().rev().find_map(settled_at).context("nothing was settled")?;
@@ -206,7 +210,8 @@ fn a_day_is_summed_up() -> Result<()> {
             let command = json!({"do": "summary", "date": day, "field": field});
             let found = sdk.must(&command)?;
             let rows = found["records"].as_array().context("not a list")?;
-            let counted = rows.iter().filter_map(|row| row["count"].as_str()?.parse::<usize>().ok());
+            let counted =
+                rows.iter().filter_map(|row| row["count"].as_str()?.parse::<usize>().ok());
             ensure!(counted.sum::<usize>() == count, "{found} instead of {count} on {day}");
         }
         let refused = sdk.must(&json!({"do": "summary", "date": "yesterday"}))?;

@@ -57,7 +57,9 @@ fn a_wrong_key_is_refused() -> Result<()> {
 #[test]
 fn what_does_not_exist_is_not_found() -> Result<()> {
     let emulator = emulator()?;
-    for (language, wanted) in [(Language::Python, "NotFoundError"), (Language::Node, "notFoundError")] {
+    for (language, wanted) in
+        [(Language::Python, "NotFoundError"), (Language::Node, "notFoundError")]
+    {
         let mut sdk = sdk(language, &emulator)?;
         let kinds = ["transactions", "customers", "subscriptions", "disputes", "verifications"];
         for kind in kinds.into_iter().chain(["plans", "merchant_accounts", "payment_methods"]) {

@@ -21,7 +21,10 @@ fn post(emulator: &Emulator<Braintree>, path: &str, body: &Value) -> Result<Repl
 /// The texts of all elements of a tag.
 fn elements(xml: &str, tag: &str) -> Vec<String> {
     let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
-    xml.split(&open).skip(1).filter_map(|rest| Some(rest.split_once(&close)?.0.to_owned())).collect()
+    xml.split(&open)
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once(&close)?.0.to_owned()))
+        .collect()
 }
 
 fn newest_first(emulator: &Emulator<Braintree>) -> Result<Vec<String>> {
@@ -104,7 +107,8 @@ fn caps_leave_gaps() -> Result<()> {
 fn a_burst_in_one_second() -> Result<()> {
     let emulator = emulator()?;
     let all = emulator.truth("transactions")?;
-    let most = all.iter().map(|it| all.iter().filter(|other| other["created_at"] == it["created_at"]));
+    let most =
+        all.iter().map(|it| all.iter().filter(|other| other["created_at"] == it["created_at"]));
     let most = most.map(Iterator::count).max().unwrap_or(0);
     ensure!(most >= 40, "{most}");
     Ok(())
@@ -124,7 +128,9 @@ fn both_steps_hold_the_criteria() -> Result<()> {
     for (number, language) in LANGUAGES.into_iter().enumerate() {
         if number == 0 {
             change(json!({"remove": "transactions", "id": gone["id"]}));
-            change(json!({"update": "transactions", "id": changed["id"], "members": {"status": "voided"}}));
+            change(
+                json!({"update": "transactions", "id": changed["id"], "members": {"status": "voided"}}),
+            );
         }
         let mut sdk = sdk(language, &emulator)?;
         let found = ids(&mut sdk, "transactions", &terms)?;
@@ -203,7 +209,8 @@ fn large_batches_fail() -> Result<()> {
 fn verifications_may_be_mixed() -> Result<()> {
     let emulator = emulator()?;
     let ask = |search: Value| -> Result<String> {
-        Ok(post(&emulator, "/verifications/advanced_search?page=1", &json!({"search": search}))?.text())
+        Ok(post(&emulator, "/verifications/advanced_search?page=1", &json!({"search": search}))?
+            .text())
     };
     let mixed = ask(json!({}))?;
     ensure!(mixed.contains("<verification>") && mixed.contains("<us-bank-account-verification>"));
@@ -234,10 +241,14 @@ fn records_are_decided_by_the_seed() -> Result<()> {
     let first = make(1)?;
     ensure!(first == make(1)? && first != make(2)?);
     let text = Value::from(first.clone()).to_string();
-    for block in ["paypal_here", "meta_checkout_token", "sepa_debit_account_detail", "venmo_account"] {
+    for block in
+        ["paypal_here", "meta_checkout_token", "sepa_debit_account_detail", "venmo_account"]
+    {
         ensure!(text.contains(&format!("\"{block}\":")), "no {block}");
     }
-    for detail in ["renewed_at", "9999999", "\"amount\":\"0.01\"", "T00:00:00Z", "authorization_adjustments"] {
+    for detail in
+        ["renewed_at", "9999999", "\"amount\":\"0.01\"", "T00:00:00Z", "authorization_adjustments"]
+    {
         ensure!(text.contains(detail), "no {detail}");
     }
     let refund = first.iter().find(|it| it["type"] == "credit").context("no refund")?;

@@ -39,9 +39,11 @@ fn searches() -> Vec<(&'static str, Value, Wanted)> {
         ("transactions", json!([["order_id", "is", "order-00007"]]), |it| {
             text(it, "order_id") == "order-00007"
         }),
-        ("transactions", json!([["customer_last_name", "is_not", "Smith"], ["amount", "min", "1"]]), |it| {
-            text(it, "customer.last_name") != "Smith" && number(it, "amount") >= Some(1.0)
-        }),
+        (
+            "transactions",
+            json!([["customer_last_name", "is_not", "Smith"], ["amount", "min", "1"]]),
+            |it| text(it, "customer.last_name") != "Smith" && number(it, "amount") >= Some(1.0),
+        ),
         ("transactions", json!([["customer_first_name", "starts_with", "An"]]), |it| {
             text(it, "customer.first_name").starts_with("An")
         }),
@@ -88,9 +90,14 @@ fn searches() -> Vec<(&'static str, Value, Wanted)> {
         ("transactions", json!([["merchant_account_id", "in", ["shop_eur", "nobody"]]]), |it| {
             text(it, "merchant_account_id") == "shop_eur"
         }),
-        ("transactions", json!([["payment_instrument_type", "in", ["ApplePayDetail", "SEPADebitAccount"]]]), |it| {
-            ["apple_pay_card", "sepa_debit_account"].contains(&text(it, "payment_instrument_type"))
-        }),
+        (
+            "transactions",
+            json!([["payment_instrument_type", "in", ["ApplePayDetail", "SEPADebitAccount"]]]),
+            |it| {
+                ["apple_pay_card", "sepa_debit_account"]
+                    .contains(&text(it, "payment_instrument_type"))
+            },
+        ),
         ("transactions", json!([["credit_card_card_type", "in", ["Visa"]]]), |it| {
             text(it, "credit_card.card_type") == "Visa"
         }),
@@ -108,36 +115,52 @@ fn searches() -> Vec<(&'static str, Value, Wanted)> {
         ("transactions", json!([["amount", "is", "100.00"]]), |it| {
             number(it, "amount") == Some(100.0)
         }),
-        ("transactions", json!([["amount", "min", "400"]]), |it| number(it, "amount") >= Some(400.0)),
-        ("transactions", json!([["amount", "max", "0.01"]]), |it| number(it, "amount") <= Some(0.01)),
+        ("transactions", json!([["amount", "min", "400"]]), |it| {
+            number(it, "amount") >= Some(400.0)
+        }),
+        ("transactions", json!([["amount", "max", "0.01"]]), |it| {
+            number(it, "amount") <= Some(0.01)
+        }),
         ("transactions", json!([["amount", "between", "10.00", "99.99"]]), |it| {
             number(it, "amount").is_some_and(|amount| (10.0..=99.99).contains(&amount))
         }),
         // Ranges of times: the upper bound lets the minute after it in.
-        ("transactions", json!([["created_at", "between", {"time": "2024-02-01T00:00:00Z"}, {"time": "2024-03-01T00:00:00Z"}]]), |it| {
-            (("2024-02-01T00:00:00Z")..("2024-03-01T00:01:00Z")).contains(&text(it, "created_at"))
-        }),
+        (
+            "transactions",
+            json!([["created_at", "between", {"time": "2024-02-01T00:00:00Z"}, {"time": "2024-03-01T00:00:00Z"}]]),
+            |it| ("2024-02-01T00:00:00Z".."2024-03-01T00:01:00Z").contains(&text(it, "created_at")),
+        ),
         ("transactions", json!([["settled_at", "min", {"time": "2024-05-01T00:00:00Z"}]]), |it| {
             moment(it, "settled") >= Some("2024-05-01T00:00:00Z")
         }),
         ("transactions", json!([["voided_at", "max", {"time": "2024-05-01T00:00:00Z"}]]), |it| {
             moment(it, "voided").is_some_and(|at| at < "2024-05-01T00:01:00Z")
         }),
-        ("transactions", json!([["authorized_at", "max", {"time": "2024-02-01T00:00:00Z"}], ["status", "in", ["settled"]]]), |it| {
-            moment(it, "authorized").is_some_and(|at| at < "2024-02-01T00:01:00Z")
-                && it["status"] == "settled"
-        }),
-        ("transactions", json!([["disbursement_date", "between", {"date": "2024-03-01"}, {"date": "2024-03-31"}]]), |it| {
-            ("2024-03-01"..="2024-03-31")
-                .contains(&text(it, "disbursement_details.disbursement_date"))
-        }),
+        (
+            "transactions",
+            json!([["authorized_at", "max", {"time": "2024-02-01T00:00:00Z"}], ["status", "in", ["settled"]]]),
+            |it| {
+                moment(it, "authorized").is_some_and(|at| at < "2024-02-01T00:01:00Z")
+                    && it["status"] == "settled"
+            },
+        ),
+        (
+            "transactions",
+            json!([["disbursement_date", "between", {"date": "2024-03-01"}, {"date": "2024-03-31"}]]),
+            |it| {
+                ("2024-03-01"..="2024-03-31")
+                    .contains(&text(it, "disbursement_details.disbursement_date"))
+            },
+        ),
         ("transactions", json!([["dispute_date", "min", {"date": "2024-04-01"}]]), |it| {
             any(&it["disputes"], |dispute| text(dispute, "received_date") >= "2024-04-01")
         }),
         ("customers", json!([["email", "ends_with", "7@example.com"]]), |it| {
             text(it, "email").ends_with("7@example.com")
         }),
-        ("customers", json!([["company", "is", "acme inc"]]), |it| text(it, "company") == "acme inc"),
+        ("customers", json!([["company", "is", "acme inc"]]), |it| {
+            text(it, "company") == "acme inc"
+        }),
         ("customers", json!([["cardholder_name", "contains", "'"]]), |it| {
             any(&it["credit_cards"], |card| text(card, "cardholder_name").contains('\''))
         }),
@@ -154,7 +177,9 @@ fn searches() -> Vec<(&'static str, Value, Wanted)> {
         ("subscriptions", json!([["status", "in", ["Past Due", "Active"]]]), |it| {
             it["status"] == "Past Due" || it["status"] == "Active"
         }),
-        ("subscriptions", json!([["in_trial_period", "in", [true]]]), |it| it["trial_period"] == true),
+        ("subscriptions", json!([["in_trial_period", "in", [true]]]), |it| {
+            it["trial_period"] == true
+        }),
         ("subscriptions", json!([["price", "between", "9.99", "10"]]), |it| {
             number(it, "price").is_some_and(|price| (9.99..=10.0).contains(&price))
         }),
@@ -165,7 +190,9 @@ fn searches() -> Vec<(&'static str, Value, Wanted)> {
             text(it, "next_billing_date") <= "2024-05-01"
         }),
         ("subscriptions", json!([["billing_cycles_remaining", "is", "10"]]), |it| {
-            it["number_of_billing_cycles"].as_i64().zip(it["current_billing_cycle"].as_i64())
+            it["number_of_billing_cycles"]
+                .as_i64()
+                .zip(it["current_billing_cycle"].as_i64())
                 .is_some_and(|(all, gone)| all - gone == 10)
         }),
         ("disputes", json!([["status", "in", ["open", "won"]]]), |it| {
@@ -179,9 +206,11 @@ fn searches() -> Vec<(&'static str, Value, Wanted)> {
         ("disputes", json!([["amount_disputed", "min", "100"]]), |it| {
             number(it, "amount_disputed") >= Some(100.0)
         }),
-        ("disputes", json!([["received_date", "between", {"date": "2024-02-01"}, {"date": "2024-04-01"}]]), |it| {
-            ("2024-02-01"..="2024-04-01").contains(&text(it, "received_date"))
-        }),
+        (
+            "disputes",
+            json!([["received_date", "between", {"date": "2024-02-01"}, {"date": "2024-04-01"}]]),
+            |it| ("2024-02-01"..="2024-04-01").contains(&text(it, "received_date")),
+        ),
         ("disputes", json!([["effective_date", "min", {"date": "2024-05-01"}]]), |it| {
             any(&it["status_history"], |event| text(event, "effective_date") >= "2024-05-01")
         }),
@@ -192,9 +221,11 @@ fn searches() -> Vec<(&'static str, Value, Wanted)> {
         ("verifications", json!([["billing_address_details_postal_code", "is", "60622"]]), |it| {
             text(it, "billing.postal_code") == "60622"
         }),
-        ("us_bank_account_verifications", json!([["verification_method", "in", ["micro_transfers"]]]), |it| {
-            it["verification_method"] == "micro_transfers"
-        }),
+        (
+            "us_bank_account_verifications",
+            json!([["verification_method", "in", ["micro_transfers"]]]),
+            |it| it["verification_method"] == "micro_transfers",
+        ),
         ("us_bank_account_verifications", json!([["account_type", "is", "savings"]]), |it| {
             text(it, "us_bank_account.account_type") == "savings"
         }),
