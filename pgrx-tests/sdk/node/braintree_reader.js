@@ -56,14 +56,6 @@ async function search({ kind, terms, whole }) {
   return whole ? { records } : { ids: records.map((record) => record.id) };
 }
 
-async function ids({ kind, terms }) {
-  const stream = found(kind, terms);
-  return new Promise((resolve, reject) => {
-    stream.on("ready", () => resolve({ ids: stream.searchResponse.ids }));
-    stream.on("error", reject);
-  });
-}
-
 async function list({ kind, id }) {
   switch (kind) {
     case "plans":
@@ -105,4 +97,4 @@ async function summary({ date, field }) {
   return { success: result.success, message: result.message, records: summary && summary.records };
 }
 
-serve({ search, ids, list, get, sale, summary }, (error) => error.type || error.name);
+serve({ search, list, get, sale, summary }, (error) => error.type || error.name);

@@ -112,10 +112,6 @@ def search(command):
     return {"ids": [item.id for item in items]}
 
 
-def ids(command):
-    return {"ids": found(command["kind"], command["terms"]).ids}
-
-
 def listed(command):
     kind = command["kind"]
     if kind == "plans":
@@ -164,7 +160,6 @@ def summary(command):
 serve(
     {
         "search": search,
-        "ids": ids,
         "list": listed,
         "get": get,
         "sale": sale,

@@ -21,7 +21,7 @@ const LARGEST_PAGE: usize = 100;
 const LONGEST_TARGET: usize = 16_000;
 
 /// So many listings are kept at most.
-const MOST_LISTINGS: usize = 1_000;
+const MOST_LISTINGS: usize = 200;
 
 /// The parameters of a listing.
 #[derive(Debug, Default)]
@@ -97,8 +97,9 @@ impl Parameters {
                     self.metadata(&text(value)?)?;
                 }
             }
-            // These stay in the query.
-            "timeZone" | "userLocale" => return Err(refusal::invalid(name)),
+            // The first two are read from the query alone. The SDK for JavaScript sends them in both
+            // places, and its own option `method` too.
+            "timeZone" | "userLocale" | "method" => {}
             _ => self.set(name, value)?,
         }
         Ok(())
@@ -232,8 +233,8 @@ impl Listings {
                 drop(listings);
                 let order = matching(base, table, parameters, settings)?;
                 listings = self.lock();
-                let kept = listings.1.len();
-                if kept >= MOST_LISTINGS {
+                listings.1.retain(|_, it| it.began.elapsed() < settings.offset_lifetime);
+                if listings.1.len() >= MOST_LISTINGS {
                     listings.1.pop_first();
                 }
                 listings.0 += 1;

@@ -7,6 +7,7 @@ use warehouse_tests::apis::{Fault, What};
 
 use super::{about, emulator, ids, sdk, truth};
 use crate::apis::LANGUAGES;
+use crate::apis::plain::send;
 
 /// The same options in the names of both SDKs.
 fn options(language: Language, options: Value) -> Value {
@@ -144,7 +145,32 @@ fn long_queries_are_posted() -> Result<()> {
         ensure!(found == wanted);
         ensure!(emulator.log().entries().iter().all(|it| it.method == "POST"));
         ensure!(emulator.log().count("/listRecords") == 3);
+        // Two parameters stay in the query even then.
+        let text = json!({
+            "formula": formula, "cell_format": "string", "time_zone": "utc", "user_locale": "en",
+        });
+        let options = self::options(language, text);
+        let found =
+            sdk.must(&about(&emulator, "list", "Contacts", &json!({"options": options})))?;
+        ensure!(ids(&found["records"])?.len() == wanted.len());
+        let last = emulator.log().entries().pop().context("nothing was asked")?;
+        ensure!(last.target.contains("timeZone=utc"), "{}", last.target);
     }
+    Ok(())
+}
+
+/// Who does not post what is too long is refused.
+#[test]
+fn long_targets_are_refused() -> Result<()> {
+    let emulator = emulator()?;
+    let token = format!("authorization: Bearer {}", emulator.api().options().token);
+    let ask = |length: usize| -> Result<u16> {
+        let formula = "1".repeat(length);
+        let base = emulator.api().base();
+        let head = format!("GET /v0/{base}/Contacts?pageSize=1&filterByFormula={formula}");
+        Ok(send(emulator.port(), &head, &[&token], "")?.status)
+    };
+    ensure!(ask(15_000)? == 200 && ask(16_000)? == 413);
     Ok(())
 }
 
