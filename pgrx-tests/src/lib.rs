@@ -7,6 +7,7 @@
 //!
 //! This crate cannot link the extension; it talks to it the way its users do, through SQL.
 
+pub mod apis;
 pub mod cluster;
 pub mod faults;
 pub mod install;
