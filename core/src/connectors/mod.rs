@@ -41,7 +41,9 @@
 //! A new API is a folder: options and credential, tables as data, a planner from conditions to
 //! requests, and a [`Cursor`] for its paging, mostly one of [`paging`]'s.
 
+pub mod airtable;
 pub mod braintree;
+pub mod cache;
 pub mod catalogue;
 pub mod codec;
 pub mod condition;

@@ -5,6 +5,7 @@
 //! an empty page; a listing that repeats itself, or ends before it should, is an error.
 
 use super::error::{ApiError, Endpoint};
+use super::host::Notice;
 use super::http::Request;
 use super::record::Record;
 use super::scan::Cursor;
@@ -220,6 +221,7 @@ pub struct Tokens {
     at_restart: usize,
     underway: bool,
     done: bool,
+    notices: Vec<Notice>,
 }
 
 /// How often a listing begins again without a new record in between.
@@ -239,7 +241,17 @@ impl Tokens {
             at_restart: 0,
             underway: false,
             done: false,
+            notices: Vec::new(),
         }
+    }
+}
+
+impl Tokens {
+    /// Begins again with other requests; what came does not come again.
+    pub fn restart(&mut self, ask: AskToken) {
+        self.ask = ask;
+        (self.token, self.tokens) = (None, Seen::default());
+        (self.underway, self.done) = (false, false);
     }
 }
 
@@ -285,7 +297,60 @@ impl Cursor for Tokens {
             return Err(error);
         }
         self.at_restart = self.records.len();
+        let endpoint = (self.ask)(None).endpoint().to_string();
+        self.notices.push(Notice::Restarted { endpoint });
         (self.token, self.tokens) = (None, Seen::default());
         Ok(Vec::new())
+    }
+
+    fn notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+}
+
+/// Cursors one after the other.
+pub struct Chain {
+    cursors: VecDeque<Box<dyn Cursor>>,
+    underway: bool,
+}
+
+impl Chain {
+    /// These.
+    pub fn new(cursors: impl IntoIterator<Item = Box<dyn Cursor>>) -> Chain {
+        Chain { cursors: cursors.into_iter().collect(), underway: false }
+    }
+
+    fn first(&mut self) -> Result<&mut Box<dyn Cursor>, ApiError> {
+        self.cursors.front_mut().ok_or(ApiError::Bug("an answer to nothing"))
+    }
+}
+
+impl Cursor for Chain {
+    /// Never asks for more than one at a time, so that what is asked is the first one's.
+    fn next(&mut self, _room: usize) -> Result<Vec<Request>, ApiError> {
+        while let (Some(cursor), false) = (self.cursors.front_mut(), self.underway) {
+            let requests = cursor.next(1)?;
+            if !requests.is_empty() {
+                self.underway = true;
+                return Ok(requests);
+            }
+            self.cursors.pop_front();
+        }
+        Ok(Vec::new())
+    }
+
+    fn answered(&mut self, answer: Answer) -> Result<Vec<Record>, ApiError> {
+        self.underway = false;
+        self.first()?.answered(answer)
+    }
+
+    fn failed(&mut self, error: ApiError) -> Result<Vec<Request>, ApiError> {
+        let instead = self.first()?.failed(error)?;
+        self.underway = !instead.is_empty();
+        Ok(instead)
+    }
+
+    fn notices(&mut self) -> Vec<Notice> {
+        self.cursors.iter_mut().flat_map(|cursor| cursor.notices()).collect()
     }
 }

@@ -10,7 +10,7 @@
 //!   with the scan. Dropping the scan cuts it off.
 
 use super::error::ApiError;
-use super::host::Host;
+use super::host::{Host, Notice};
 use super::http::Request;
 use super::plan::Plan;
 use super::record::{Extractor, Record};
@@ -36,6 +36,11 @@ pub trait Cursor {
     /// "that means no records", or give the error back.
     fn failed(&mut self, error: ApiError) -> Result<Vec<Request>, ApiError> {
         Err(error)
+    }
+
+    /// What is worth telling since the last call.
+    fn notices(&mut self) -> Vec<Notice> {
+        Vec::new()
     }
 }
 
@@ -123,9 +128,12 @@ impl Scan {
                 Ok(answer) => self.cursor.answered(answer)?,
                 Err(error) => {
                     self.instead.extend(self.cursor.failed(error)?);
-                    continue;
+                    Vec::new()
                 }
             };
+            for notice in self.cursor.notices() {
+                self.host.notice(&notice);
+            }
             if records.is_empty() {
                 continue;
             }

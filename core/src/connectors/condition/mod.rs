@@ -12,9 +12,10 @@ pub use implies::implies;
 
 #[cfg(doc)]
 use crate::predicate::Expr;
+use serde::{Deserialize, Serialize};
 
 /// The comparisons.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Comparison {
     /// `=`
     Equal,
@@ -63,7 +64,7 @@ impl Comparison {
 }
 
 /// What a column is compared with.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operand {
     /// The value; unknown for a parameter in EXPLAIN.
     pub value: Known,
@@ -72,7 +73,7 @@ pub struct Operand {
 }
 
 /// A value, or the number of the parameter that will have one.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Known {
     /// The text form.
     Text(String),
@@ -108,7 +109,7 @@ impl std::fmt::Debug for Operand {
 }
 
 /// What a LIKE without wildcards inside asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Shape {
     /// `'a'`
     Whole,
@@ -121,7 +122,7 @@ pub enum Shape {
 }
 
 /// A condition.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Condition {
     /// A column compared with a value.
     Compare {
