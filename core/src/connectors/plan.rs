@@ -117,6 +117,8 @@ pub struct Plan {
     pub limit: Option<u64>,
     /// About how much is read.
     pub extent: Extent,
+    /// Whether the rows may be used again; those of a window of changes may not.
+    pub cacheable: bool,
     /// The service.
     pub service: Rc<Service>,
     /// The limits its requests fall under.

@@ -188,6 +188,7 @@ pub fn empty(airtable: &Airtable, query: &Query<'_>, base: Option<&str>) -> Plan
         pushed: Vec::new(),
         limit: None,
         extent: Extent::Nothing,
+        cacheable: query.changes.is_none(),
         service: airtable.service.clone(),
         limits: airtable.limits(base),
         concurrency: usize::from(

@@ -50,6 +50,7 @@ pub fn assemble(
         requests: Vec::new(),
         pushed,
         extent: Extent::Nothing,
+        cacheable: query.changes.is_none(),
         service: braintree.service.clone(),
         limits: braintree.limits.clone(),
         concurrency: braintree.concurrency.min(shape.resource.concurrency),

@@ -33,8 +33,12 @@ fn digest(parts: &[&str]) -> [u8; 16] {
 }
 
 impl Question {
-    /// The question that a plan answers. A window of changes is none that is asked twice.
-    pub fn of(source: [u8; 16], plan: &Plan) -> Question {
+    /// The question that a plan answers; none for one whose rows may not be used again.
+    pub fn of(source: [u8; 16], plan: &Plan) -> Option<Question> {
+        plan.cacheable.then(|| Question::of_cacheable(source, plan))
+    }
+
+    fn of_cacheable(source: [u8; 16], plan: &Plan) -> Question {
         let mut table = plan.table.options.clone();
         table.sort_unstable();
         let known = |name: &str| matches!(name, "base_id" | "table_id" | "catalogue");
