@@ -41,7 +41,11 @@ fn no_thread_is_started() {
         let bases = runtime.block_on(airtable.bases(host.as_ref()));
         assert_eq!(bases.is_ok(), works, "{name}: {bases:?}");
     }
-    let options = [("connect_timeout", "300ms"), ("retry_timeout", "1ms"), ("endpoint", "https://nowhere.invalid")];
+    let options = [
+        ("connect_timeout", "300ms"),
+        ("retry_timeout", "1ms"),
+        ("endpoint", "https://nowhere.invalid"),
+    ];
     let options = airtable::Options::parse(options).expect("options");
     let credential = airtable::Credential::parse([("token", "pat")]).expect("a token");
     if let Ok(airtable) = Airtable::new(options, credential) {

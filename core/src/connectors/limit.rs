@@ -281,6 +281,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         /// Whatever the arrivals: no window holds more than its rate, no more than `concurrency` are in
         /// flight, everybody is served, in order.
         #[test]

@@ -44,6 +44,9 @@ pub trait Cursor {
     }
 }
 
+/// So few rows are not asked for in advance.
+const FEW: u64 = 50;
+
 /// Some rows, in the API's order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
@@ -159,7 +162,9 @@ impl Scan {
             let flight = self.flight(request);
             self.flying.push_front(Flying::Underway(flight));
         }
-        let room = self.window.saturating_sub(self.flying.len());
+        // Where few rows are left to find, one more page will mostly do.
+        let window = if self.left.is_some_and(|left| left <= FEW) { 1 } else { self.window };
+        let room = window.saturating_sub(self.flying.len());
         if room > 0 {
             let requests = self.cursor.next(room)?;
             if requests.len() > room {

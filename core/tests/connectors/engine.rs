@@ -98,7 +98,12 @@ fn numbers_come_as_they_were_written() {
         assert_eq!(scan.next_page().await, Ok(None));
         assert_eq!(scan.next_page().await, Ok(None));
         let request = &server.requests()[0];
-        assert!(request.headers.to_lowercase().contains(&format!("authorization: bearer {TOKEN}").to_lowercase()));
+        assert!(
+            request
+                .headers
+                .to_lowercase()
+                .contains(&format!("authorization: bearer {TOKEN}").to_lowercase())
+        );
         assert_eq!(request.json()["fields"], serde_json::json!(["fld1"]));
     });
 }
@@ -127,7 +132,8 @@ fn the_first_page_comes_before_the_second_is_asked_for() {
 #[test]
 fn a_limit_stops_paging() {
     run(async {
-        let server = Server::start(|number, _| page(number * 100, 100, Some(&number.to_string()))).await;
+        let server =
+            Server::start(|number, _| page(number * 100, 100, Some(&number.to_string()))).await;
         let mut scan = Scan::open(&plan(&connector(&server, &[]), Some(150)), Clock::new());
         assert_eq!(all(&mut scan).await, Ok(150));
         assert_eq!(server.count(), 2);
@@ -187,10 +193,8 @@ fn a_deadline_ends_retries() {
     assert_eq!(result.expect_err("an error").kind(), ErrorKind::Retryable);
     assert!((5..12).contains(&server.count()), "{}", server.count());
     assert!(clock.slept.borrow().iter().sum::<Duration>() < Duration::from_secs(61));
-    let (result, ..) = read(
-        |_| Scripted::status(429).with("retry-after", "40"),
-        &[("retry_timeout", "60 s")],
-    );
+    let (result, ..) =
+        read(|_| Scripted::status(429).with("retry-after", "40"), &[("retry_timeout", "60 s")]);
     assert_eq!(result.expect_err("an error").kind(), ErrorKind::RateLimited);
 }
 
@@ -227,10 +231,8 @@ fn cut_answers_are_tried_again_and_never_taken_for_whole() {
 
 #[test]
 fn an_error_on_a_later_page_is_an_error() {
-    let (result, server, ..) = read(
-        |n| if n == 0 { page(0, 100, Some("a")) } else { Scripted::status(403) },
-        &[],
-    );
+    let (result, server, ..) =
+        read(|n| if n == 0 { page(0, 100, Some("a")) } else { Scripted::status(403) }, &[]);
     assert_eq!(result.expect_err("an error").kind(), ErrorKind::Auth);
     assert_eq!(server.count(), 2);
 }
@@ -243,7 +245,11 @@ fn what_is_not_the_api() {
     let (result, server, ..) = read(|_| Scripted::json(r#"{"data":[]}"#), &[]);
     assert_eq!(result.expect_err("an error").kind(), ErrorKind::Data);
     assert_eq!(server.count(), 1);
-    let deep = format!(r#"{{"records":[{{"id":"rec1","fields":{{"fld1":{}{}}}}}]}}"#, "[".repeat(200), "]".repeat(200));
+    let deep = format!(
+        r#"{{"records":[{{"id":"rec1","fields":{{"fld1":{}{}}}}}]}}"#,
+        "[".repeat(200),
+        "]".repeat(200)
+    );
     let (result, ..) = read(move |_| Scripted::json(deep.clone()), &[]);
     assert_eq!(result.expect_err("an error").kind(), ErrorKind::Data);
 }
@@ -386,7 +392,8 @@ fn a_dead_service_is_told_soon() {
 #[test]
 fn five_requests_a_second_over_all_scans() {
     run(async {
-        let server = Server::start(|number, _| page(number * 10, 10, (number < 22).then_some("x"))).await;
+        let server =
+            Server::start(|number, _| page(number * 10, 10, (number < 22).then_some("x"))).await;
         let airtable = connector(&server, &[]);
         let clock = Clock::new();
         let mut scans: Vec<Scan> =

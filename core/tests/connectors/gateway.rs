@@ -136,7 +136,8 @@ impl Gateway {
                     found.remove((i * 2) % found.len());
                 }
             }
-            let ids: String = found.iter().map(|sale| format!("<item>{}</item>", sale.id)).collect();
+            let ids: String =
+                found.iter().map(|sale| format!("<item>{}</item>", sale.id)).collect();
             return Scripted::xml(format!(
                 "<search-results><page-size type=\"integer\">50</page-size>\
                  <ids type=\"array\">{ids}</ids></search-results>"

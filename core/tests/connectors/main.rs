@@ -1,7 +1,8 @@
 //! Connectors against scripted servers on loopback, with a clock that nobody waits for.
 //!
 //! Where a new test goes: `engine.rs` for HTTP, retries, paging and cancellation; `braintree.rs` for
-//! its search protocol, with `gateway.rs` as a small model of the gateway; `airtable.rs` for listings,
+//! its search protocol, with `gateway.rs` as a small model of the gateway and `predicates.rs` for
+//! random conditions; `airtable.rs` for listings,
 //! formulas and import.
 
 mod airtable;
@@ -9,7 +10,9 @@ mod braintree;
 mod clock;
 mod engine;
 mod gateway;
+mod predicates;
 mod server;
+mod terms;
 
 use std::future::Future;
 

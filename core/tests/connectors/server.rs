@@ -5,13 +5,13 @@ use flate2::write::GzEncoder;
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// A request as it came.
 #[derive(Debug, Clone)]
 pub struct Received {
-    pub method: String,
     pub path: String,
     pub headers: String,
     pub body: String,
@@ -33,12 +33,21 @@ pub struct Scripted {
     pub cut: Option<usize>,
     /// Nothing is ever answered.
     pub hang: bool,
+    /// The answer takes so long.
+    pub delay: Duration,
 }
 
 impl Scripted {
     pub fn new(status: u16, of: &str, body: impl Into<Vec<u8>>) -> Scripted {
         let headers = vec![("content-type".to_owned(), of.to_owned())];
-        Scripted { status, headers, body: body.into(), cut: None, hang: false }
+        Scripted {
+            status,
+            headers,
+            body: body.into(),
+            cut: None,
+            hang: false,
+            delay: Duration::ZERO,
+        }
     }
 
     pub fn xml(body: impl Into<Vec<u8>>) -> Scripted {
@@ -118,6 +127,7 @@ async fn serve(
     busiest: Arc<AtomicUsize>,
 ) {
     let mut buffer = Vec::new();
+    stream.set_nodelay(true).expect("a socket");
     loop {
         let Some(received) = receive(&mut stream, &mut buffer).await else { return };
         busiest.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
@@ -126,9 +136,10 @@ async fn serve(
             log.push(received.clone());
             log.len() - 1
         };
-        // So that others can come in meanwhile.
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         let scripted = answer(number, &received);
+        if !scripted.delay.is_zero() {
+            tokio::time::sleep(scripted.delay).await;
+        }
         now.fetch_sub(1, Ordering::SeqCst);
         if scripted.hang {
             std::future::pending::<()>().await;
@@ -138,9 +149,9 @@ async fn serve(
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         head.push_str(&format!("content-length: {}\r\n\r\n", scripted.body.len()));
-        let body = &scripted.body[..scripted.cut.unwrap_or(scripted.body.len())];
-        if stream.write_all(head.as_bytes()).await.is_err() || stream.write_all(body).await.is_err()
-        {
+        let mut whole = head.into_bytes();
+        whole.extend(&scripted.body[..scripted.cut.unwrap_or(scripted.body.len())]);
+        if stream.write_all(&whole).await.is_err() {
             return;
         }
         if scripted.cut.is_some() {
@@ -174,10 +185,8 @@ async fn receive(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Receive
     let body = String::from_utf8_lossy(&buffer[end + 4..end + 4 + length]).into_owned();
     buffer.drain(..end + 4 + length);
     let (first, headers) = head.split_once("\r\n").unwrap_or((&head, ""));
-    let mut words = first.split(' ');
     Some(Received {
-        method: words.next().unwrap_or_default().to_owned(),
-        path: words.next().unwrap_or_default().to_owned(),
+        path: first.split(' ').nth(1).unwrap_or_default().to_owned(),
         headers: headers.to_owned(),
         body,
     })

@@ -36,12 +36,20 @@ pub fn assemble(
     braintree: &Braintree,
     query: &Query<'_>,
     found: Found,
-    taken: Vec<Taken>,
+    mut taken: Vec<Taken>,
     pushed: Vec<Condition>,
 ) -> Result<Plan, ApiError> {
     let table = query.table;
     let shape = shape(&table.name)
         .ok_or_else(|| ApiError::Unknown(format!("Braintree has no table {}", table.name)))?;
+    if found.keys.is_some() || found.unknown_key.is_some() {
+        // Records by key come whatever else is asked: the other conditions are checked here.
+        for (how, is_key) in taken.iter_mut().zip(&found.are_keys) {
+            if !is_key {
+                *how = Taken::No;
+            }
+        }
+    }
     let mut plan = Plan {
         table: table.clone(),
         columns: query.columns.to_vec(),

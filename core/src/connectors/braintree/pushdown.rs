@@ -29,6 +29,8 @@ pub struct Found {
     pub keys: Option<(String, Vec<String>)>,
     /// A key whose values are not known yet.
     pub unknown_key: Option<(String, String)>,
+    /// Of each condition, whether it speaks of the keys alone.
+    pub are_keys: Vec<bool>,
     /// No record can match.
     pub never: bool,
     /// A value is not known yet.
@@ -44,8 +46,10 @@ pub fn plan(braintree: &super::Braintree, query: &Query<'_>) -> Result<Plan, Api
     for expr in query.conditions {
         let Some(converted) = convert(expr, query.params) else {
             taken.push(Taken::No);
+            found.are_keys.push(false);
             continue;
         };
+        found.are_keys.push(is_key(query.table, &converted.condition));
         let how = found.take(query.table, &converted.condition, &mut pushed);
         taken.push(match how {
             Taken::Exactly if !converted.exact => Taken::Wider,
@@ -53,6 +57,18 @@ pub fn plan(braintree: &super::Braintree, query: &Query<'_>) -> Result<Plan, Api
         });
     }
     super::planner::assemble(braintree, query, found, taken, pushed)
+}
+
+/// Whether a condition speaks of the column by which records are found, alone.
+fn is_key(table: &Table, condition: &Condition) -> bool {
+    match condition {
+        Condition::Never => true,
+        Condition::All(parts) => parts.iter().all(|part| is_key(table, part)),
+        single => single
+            .column()
+            .and_then(|name| table.column(name))
+            .is_some_and(|(_, column)| matches!(column.filter, Filter::Key | Filter::Parent)),
+    }
 }
 
 impl Found {
