@@ -82,7 +82,8 @@ pub enum Notice {
 
 /// Who drives.
 pub trait Host {
-    /// Microseconds since 1970-01-01 UTC. It should not go back.
+    /// Microseconds since 1970-01-01 UTC, from a clock that does not go back and is the same for all
+    /// who share limiters: the system's monotonic clock with an offset taken once.
     fn now(&self) -> u64;
     /// Waits. With Postgres: on a timer of the runtime.
     fn sleep(&self, time: Duration) -> Local<'_, ()>;

@@ -142,6 +142,14 @@ impl std::fmt::Debug for Plan {
 pub trait Connector {
     /// Plans a query. Sends nothing.
     fn plan(&self, query: &Query<'_>) -> Result<Plan, ApiError>;
+
+    /// How many values a condition `column = ANY (…)` may have so that a join asks for its keys instead
+    /// of everything: the size of a batch. `None` if the API takes no list on the column.
+    fn batch(&self, table: &Table, column: &str) -> Option<usize>;
+
+    /// A digest of the endpoint, account and credential: the source of a
+    /// [`Question`](super::cache::Question).
+    fn fingerprint(&self) -> [u8; 16];
 }
 
 /// A strategy that asks nothing.

@@ -72,7 +72,8 @@ impl Service {
             };
             // Counted from the first failure: a scan that nobody read for a while has not failed.
             let now = host.now();
-            let since = Duration::from_micros(now - *first_failure.get_or_insert(now));
+            let since =
+                Duration::from_micros(now.saturating_sub(*first_failure.get_or_insert(now)));
             let left = self.retry_timeout.saturating_sub(since);
             let wait = retries
                 .after(&self.policy, &error, host.random(), left)

@@ -14,7 +14,7 @@ use crate::connectors::time::{self, date_text, milli_text};
 /// The most characters of a formula.
 const LONGEST: usize = 12_000;
 /// The most values of a list.
-const MOST: usize = 200;
+pub const MOST: usize = 200;
 /// No time zone is farther from UTC, in microseconds.
 const ANY_ZONE: i64 = 168 * 3600 * 1_000_000;
 const SECOND: i64 = 1_000_000;

@@ -134,7 +134,7 @@ impl Listing {
     fn filter(&mut self, names: &HashMap<String, String>) {
         let name = |id: &str| names.get(id).map(String::as_str);
         let mut written: Vec<String> =
-            self.wanted.filter.iter().filter_map(|part| part.write(|id| name(id))).collect();
+            self.wanted.filter.iter().filter_map(|part| part.write(name)).collect();
         let formula = match written.len() {
             0 => None,
             1 => Some(written.remove(0)),

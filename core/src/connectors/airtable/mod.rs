@@ -24,7 +24,7 @@ pub use names::{fold, unique};
 pub use options::{Credential, Options};
 pub use schema::{Base, Field, TableSchema, View};
 
-use super::catalogue::Table;
+use super::catalogue::{Filter, Table};
 use super::error::ApiError;
 use super::host::{Host, Limit, LimitKey};
 use super::http::{Client, Format, Request, segment};
@@ -48,6 +48,8 @@ const USER_RATE: u16 = 50;
 const WINDOW: u64 = 1_050_000;
 /// Requests in flight by default.
 const CONCURRENCY: u16 = 5;
+/// The most keys of one plan; fifty go into a request.
+const MOST_KEYS: usize = 1000;
 /// What the service asks for after "too many requests".
 const PENALTY: Duration = Duration::from_secs(30);
 
@@ -93,11 +95,6 @@ impl Airtable {
             secrets: vec![token],
         };
         Ok(Airtable { service: Rc::new(service), options, fingerprint, endpoint })
-    }
-
-    /// A digest of the endpoint and credential, for the cache's keys.
-    pub fn fingerprint(&self) -> [u8; 16] {
-        self.fingerprint
     }
 
     /// The options.
@@ -206,6 +203,18 @@ impl Airtable {
 impl Connector for Airtable {
     fn plan(&self, query: &Query<'_>) -> Result<Plan, ApiError> {
         planner::plan(self, query)
+    }
+
+    fn batch(&self, table: &Table, column: &str) -> Option<usize> {
+        match &table.column(column)?.1.filter {
+            Filter::Key => Some(MOST_KEYS),
+            Filter::Text(_) | Filter::Number(_) | Filter::Parent => Some(formula::MOST),
+            _ => None,
+        }
+    }
+
+    fn fingerprint(&self) -> [u8; 16] {
+        self.fingerprint
     }
 }
 

@@ -16,6 +16,7 @@ mod tables;
 pub use options::{Credential, Environment, Options};
 pub use tables::tables;
 
+use super::catalogue::Table;
 use super::error::{ApiError, Endpoint};
 use super::host::{Limit, LimitKey};
 use super::http::{Client, Format};
@@ -97,16 +98,19 @@ impl Braintree {
             caps: Caps { transactions: options.transaction_cap, others: options.search_cap },
         })
     }
-
-    /// A digest of the endpoint, merchant and credential, for the cache's keys.
-    pub fn fingerprint(&self) -> [u8; 16] {
-        self.fingerprint
-    }
 }
 
 impl Connector for Braintree {
     fn plan(&self, query: &Query<'_>) -> Result<Plan, ApiError> {
         pushdown::plan(self, query)
+    }
+
+    fn batch(&self, table: &Table, column: &str) -> Option<usize> {
+        pushdown::batch(&table.column(column)?.1.filter)
+    }
+
+    fn fingerprint(&self) -> [u8; 16] {
+        self.fingerprint
     }
 }
 

@@ -315,12 +315,12 @@ fn single(
             Ok(vec![derive::payment_method(tree, &root, None)])
         }
         _ => {
-            let is_it = root == resource.tag && tree.text_of("id") == Some(key);
-            match (is_it, (shape.keep)(&tree)) {
-                (true, true) => Ok((shape.rows)(tree)),
-                (true, false) => Ok(Vec::new()),
-                (false, _) => Err(wrong()),
-            }
+            let id = match tree.text_of("id") {
+                Some(id) if root == resource.tag => id,
+                _ => return Err(wrong()),
+            };
+            // The service may find a record by its id in other letters.
+            if id == key && (shape.keep)(&tree) { Ok((shape.rows)(tree)) } else { Ok(Vec::new()) }
         }
     }
 }

@@ -37,6 +37,21 @@ pub struct Found {
     pub unknown: bool,
 }
 
+/// The most values of a list that go into one request.
+const MOST_LISTED: usize = 100;
+/// The most keys of one plan; fifty go into a request.
+const MOST_KEYS: usize = 1000;
+
+/// How many values a list on a column may have.
+pub fn batch(filter: &Filter) -> Option<usize> {
+    match filter {
+        Filter::Key | Filter::Parent => Some(MOST_KEYS),
+        Filter::OneOf(..) => Some(MOST_LISTED),
+        Filter::Text(_) => Some(MOST_ARMS),
+        _ => None,
+    }
+}
+
 /// Plans a query.
 pub fn plan(braintree: &super::Braintree, query: &Query<'_>) -> Result<Plan, ApiError> {
     let mut found =
