@@ -85,7 +85,13 @@ fn any_meaning() -> impl Strategy<Value = Meaning> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    // A failure is told soon rather than small; nothing is written beside the test.
+    #![proptest_config(ProptestConfig {
+        cases: 300,
+        max_shrink_iters: 100,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     /// Whatever is asked: after the recheck, exactly the right rows, each once; and what is said to be
     /// taken exactly needs no recheck.
