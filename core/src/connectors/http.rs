@@ -44,8 +44,8 @@ impl Method {
     }
 }
 
-/// A request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A request. `Debug` shows the path without ids, and no body.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Request {
     /// The method.
     pub method: Method,
@@ -58,6 +58,12 @@ pub struct Request {
     /// How often it is sent at most when the service fails; its cursor has something smaller to ask
     /// then.
     pub attempts: u32,
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Request({} {})", self.method.name(), self.shown)
+    }
 }
 
 impl Request {
@@ -99,7 +105,6 @@ pub enum Format {
 }
 
 /// An answer with status 2xx, or the error that its status means.
-#[derive(Debug)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
@@ -111,6 +116,12 @@ pub struct Reply {
     pub body: String,
     /// Bytes as they came over the network.
     pub received: usize,
+}
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Reply({}, {} bytes)", self.status, self.body.len())
+    }
 }
 
 /// A client for one service with one credential.

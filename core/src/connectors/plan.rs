@@ -10,7 +10,7 @@ use crate::predicate::Expr;
 use std::rc::Rc;
 
 /// The value of a run-time parameter of a condition.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Param {
     /// Not known yet: the plan is for EXPLAIN alone.
     Unknown,
@@ -18,6 +18,16 @@ pub enum Param {
     Null,
     /// The text form of its type, as of a [`Literal`](crate::predicate::Literal).
     Text(String),
+}
+
+impl std::fmt::Debug for Param {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Param::Unknown => "Unknown",
+            Param::Null => "Null",
+            Param::Text(_) => "Text(…)",
+        })
+    }
 }
 
 /// A window of changes, in microseconds since 1970, as given by [`Host::now`](super::Host::now).
