@@ -1,10 +1,12 @@
 //! The part of `warehouse` that needs no Postgres.
 //!
-//! Nothing here touches a backend, a socket or unsafe code, so all of it is tested with plain
-//! `cargo test`. The extension crate converts Postgres's structures into these types at its edges.
+//! Nothing here touches a backend or unsafe code, and only [`connectors`] a socket, so all of it is
+//! tested with plain `cargo test`. The extension crate converts Postgres's structures into these types
+//! at its edges.
 
 #![forbid(unsafe_code)]
 
+pub mod connectors;
 pub mod copy;
 pub mod masks;
 pub mod pool;
