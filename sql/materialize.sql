@@ -439,6 +439,80 @@ COMMENT ON COLUMN warehouse.progress.time_left IS 'Time that this phase still ta
 COMMENT ON COLUMN warehouse.progress.bar IS 'The same as a bar.';
 COMMENT ON COLUMN warehouse.progress.pid IS 'The process.';
 
+CREATE VIEW warehouse.metrics AS
+SELECT f.relation_schema, f.relation_name, COALESCE(f.source, '') AS source,
+  extract(epoch FROM f.age)::float8 AS age_seconds,
+  CASE f.status WHEN 'ok' THEN 0 WHEN 'warn' THEN 1 ELSE 2 END AS staleness,
+  f.rows, COALESCE(j.failures, 0) AS failures, (j.state = 'suspended')::integer AS suspended,
+  (j.state = 'running')::integer AS running,
+  extract(epoch FROM f.last_success)::float8 AS last_success_timestamp_seconds,
+  extract(epoch FROM r.duration)::float8 AS last_run_seconds
+FROM warehouse.freshness f
+  JOIN pg_catalog.pg_namespace n ON n.nspname = f.relation_schema
+  JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = f.relation_name
+  JOIN warehouse.materialization m ON m.relation = c.oid
+  LEFT JOIN warehouse.materialization_job j ON j.materialization = m.id
+  LEFT JOIN LATERAL (SELECT h.finished_at - h.started_at AS duration FROM warehouse.materialization_run h
+    WHERE h.materialization = m.id AND h.finished_at IS NOT NULL ORDER BY h.started_at DESC LIMIT 1) r ON true;
+COMMENT ON VIEW warehouse.metrics IS 'Figures of every materialized table and source, as postgres_exporter and its like take them: the first three columns are labels.';
+COMMENT ON COLUMN warehouse.metrics.relation_schema IS 'Label: schema of the table.';
+COMMENT ON COLUMN warehouse.metrics.relation_name IS 'Label: the table.';
+COMMENT ON COLUMN warehouse.metrics.source IS 'Label: the site; empty if the query is refreshed as a whole.';
+COMMENT ON COLUMN warehouse.metrics.age_seconds IS 'Gauge: age of its rows.';
+COMMENT ON COLUMN warehouse.metrics.staleness IS 'Gauge: 0 ok, 1 warn, 2 error.';
+COMMENT ON COLUMN warehouse.metrics.rows IS 'Gauge: rows of the table, about.';
+COMMENT ON COLUMN warehouse.metrics.failures IS 'Gauge: failures in a row.';
+COMMENT ON COLUMN warehouse.metrics.suspended IS 'Gauge: 1 if it is suspended.';
+COMMENT ON COLUMN warehouse.metrics.running IS 'Gauge: 1 while it runs.';
+COMMENT ON COLUMN warehouse.metrics.last_success_timestamp_seconds IS 'Gauge: when it was refreshed last, in seconds since 1970.';
+COMMENT ON COLUMN warehouse.metrics.last_run_seconds IS 'Gauge: how long the last run took.';
+
+-- The data dictionary covers what is kept here as well.
+CREATE OR REPLACE VIEW warehouse.columns AS
+SELECT d.relation_schema, d.relation_name, d.column_name, d.type, d.source, d.class, d.mask, d.comment
+FROM (
+  SELECT c.relation_schema, c.relation_name, c.column_name, pg_catalog.min(c.type) AS type,
+    pg_catalog.string_agg(pg_catalog.format('%s: %I.%I.%I', c.server, c.remote_schema, c.remote_table, c.remote_column), ', '
+      ORDER BY c.foreign_table) FILTER (WHERE c.remote_column IS NOT NULL) AS source,
+    pg_catalog.string_agg(DISTINCT c.class, ' / ') AS class,
+    pg_catalog.string_agg(DISTINCT c.mask, ' / ') AS mask,
+    pg_catalog.min(c.comment) AS comment, c.position::integer AS position
+  FROM warehouse.site_columns c
+  GROUP BY c.relation, c.relation_schema, c.relation_name, c.position, c.column_name
+  UNION ALL
+  SELECT n.nspname, c.relname, a.attname, warehouse.type_name(a.atttypid, a.atttypmod),
+    (SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format('%s.%I', l.source, l.source_column), ', ')
+      FROM warehouse.materialization_lineage l WHERE l.materialization = m.id AND l.column_name = a.attname),
+    k.class, k.mask, pg_catalog.col_description(a.attrelid, a.attnum), a.attnum
+  FROM warehouse.materialization m
+    JOIN pg_catalog.pg_class c ON c.oid = m.relation
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    CROSS JOIN LATERAL (SELECT pg_catalog.string_agg(DISTINCT s.class, ' / ') AS class, pg_catalog.string_agg(DISTINCT s.mask, ' / ') AS mask
+      FROM warehouse.materialization_lineage l
+        JOIN warehouse.site_columns s ON l.source IN (s.relation, s.foreign_table) AND s.column_name = l.source_column
+      WHERE l.materialization = m.id AND l.column_name = a.attname) k
+) d
+ORDER BY d.relation_schema, d.relation_name, d.position;
+COMMENT ON VIEW warehouse.columns IS
+  'The data dictionary: every column of foreign, merged and materialized tables, where it comes from, its class and mask.';
+COMMENT ON COLUMN warehouse.columns.source IS 'Server, schema, table and column it is read from, of every site; of a materialized table, the columns that it is made of. NULL for the site column.';
+
+CREATE VIEW warehouse._metabase_metadata AS
+SELECT pg_catalog.format('%s.%s.description', c.relation_name, c.column_name) AS keypath, c.comment AS value
+FROM warehouse.columns c
+WHERE c.comment IS NOT NULL AND pg_catalog.strpos(c.relation_name || c.column_name, '.') = 0
+UNION ALL
+SELECT pg_catalog.format('%s.%s.special_type', r.relation_name, r.columns[pg_catalog.cardinality(r.columns)]),
+  CASE r.kind WHEN 'primary key' THEN 'type/PK' ELSE 'type/FK' END
+FROM (SELECT DISTINCT ON (r.relation_name, r.columns[pg_catalog.cardinality(r.columns)]) r.* FROM warehouse.relationships r
+  ORDER BY r.relation_name, r.columns[pg_catalog.cardinality(r.columns)], r.kind DESC) r
+WHERE pg_catalog.strpos(r.relation_name || r.columns[pg_catalog.cardinality(r.columns)], '.') = 0;
+COMMENT ON VIEW warehouse._metabase_metadata IS
+  'Descriptions and keys as Metabase takes them in: let it see schema warehouse, or make a view of the same name in a schema that it sees.';
+COMMENT ON COLUMN warehouse._metabase_metadata.keypath IS 'table.column.property.';
+COMMENT ON COLUMN warehouse._metabase_metadata.value IS 'Its value.';
+
 -- Rights --------------------------------------------------------------------------------------------
 
 -- Defining takes the right to create the table and to read the sources, as CREATE TABLE AS does, and the
@@ -447,4 +521,5 @@ REVOKE ALL ON FUNCTION warehouse.define_materialization(jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION warehouse.materialize(text, text, text, text, text[], text, text, text, text, text, text, text, text[], text, text[], text, text, jsonb, jsonb, text, text, text, integer, boolean, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION warehouse.define_materialization(jsonb),
   warehouse.materialize(text, text, text, text, text[], text, text, text, text, text, text, text, text[], text, text[], text, text, jsonb, jsonb, text, text, text, integer, boolean, boolean) TO warehouse_admin;
-GRANT SELECT ON warehouse.materializations, warehouse.runs, warehouse.lineage, warehouse.freshness, warehouse.progress TO PUBLIC;
+GRANT SELECT ON warehouse.materializations, warehouse.runs, warehouse.lineage, warehouse.freshness, warehouse.progress,
+  warehouse.metrics, warehouse._metabase_metadata TO PUBLIC;

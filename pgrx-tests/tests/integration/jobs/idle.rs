@@ -42,11 +42,16 @@ fn refreshes_leave_nothing_behind() -> Result<()> {
 #[test]
 fn a_thousand_idle_jobs_are_idle() -> Result<()> {
     let mut ground = Ground::new("thousand")?;
+    ground.materialize("t", "SELECT 1 AS a", "schedule => '0 0 1 1 *'")?;
     run(
         &mut ground.client,
-        "DO $$ BEGIN FOR i IN 1..1000 LOOP \
-           PERFORM warehouse.materialize('mart.t' || i, 'SELECT 1 AS a', schedule => '0 0 1 1 *', with_data => false); \
-         END LOOP; END $$; UPDATE warehouse.materialization_job SET last_started = now()",
+        "DO $$ BEGIN FOR i IN 1..999 LOOP EXECUTE 'CREATE TABLE mart.t' || i || ' (a int)'; END LOOP; END $$; \
+         INSERT INTO warehouse.materialization (relation, owner, query, resolved, options) \
+           SELECT ('mart.t' || i)::regclass, m.owner, m.query, m.resolved, m.options \
+           FROM warehouse.materialization m, generate_series(1, 999) i; \
+         INSERT INTO warehouse.materialization_job (materialization, last_started) \
+           SELECT m.id, now() FROM warehouse.materialization m ON CONFLICT DO NOTHING; \
+         SELECT warehouse.wake_jobs()",
     )?;
     ground.becomes(
         "SELECT count(*) FROM warehouse.materializations WHERE next_run > now()",
