@@ -77,8 +77,7 @@ fn ask(relation: Oid, full: bool) -> Result<&'static str> {
            j.last_started > pg_catalog.clock_timestamp() - $2 * '1 second'::pg_catalog.interval) \
          FROM warehouse.materialization_job j WHERE j.materialization = $1::pg_catalog.int4",
         &[i64::from(definition.id).into(), settings::request_interval().into()],
-    )
-    .or_else(|_| Ok::<_, Error>(None))?;
+    )?;
     match standing.as_ref().map(|(state, soon)| (state.as_str(), *soon)) {
         Some(("paused", _)) => return Ok("the table is paused"),
         Some(("queued", _)) => return Ok("a run is queued already"),

@@ -207,10 +207,10 @@ fn diff(
     let scanned: u64 = different.iter().map(|range| range.rows).sum();
     if scanned > 4 * FINE as u64 && step > FINE as u64 {
         let numbers: Vec<i32> = different.iter().map(|range| range.number).collect();
-        let within = vec![ranges.among("t", &numbers)];
+        let within = ranges.among("t", &numbers);
         let fine = (scanned / MOST_RANGES as u64).max(FINE as u64);
         let mut finer = ranges.clone();
-        finer.bounds = bounds(definition, sources, site, target, &ranges, fine, Some(&within[0]))?;
+        finer.bounds = bounds(definition, sources, site, target, &ranges, fine, Some(&within))?;
         // Rows of the ranges that were equal lie in finer ranges too; they are equal there as well, or
         // have changed since, in the same snapshot they have not.
         let among = |alias: &str| ranges.among(alias, &numbers);
