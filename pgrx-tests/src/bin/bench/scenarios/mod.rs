@@ -12,6 +12,7 @@ mod planning;
 mod point_lookup;
 mod pseudonym;
 mod recent;
+mod refresh;
 mod selective_filter;
 mod table_copy;
 mod top;
@@ -48,12 +49,13 @@ pub enum Run {
 }
 
 /// All scenarios, in the order in which they run: those on one ground together.
-pub const ALL: [Scenario; 17] = [
+pub const ALL: [Scenario; 18] = [
     full_scan::SCENARIO,
     table_copy::SCENARIO,
     point_lookup::SCENARIO,
     selective_filter::SCENARIO,
     memory::SCENARIO,
+    refresh::SCENARIO,
     masks::SCENARIO,
     pseudonym::SCENARIO,
     groups::SCENARIO,

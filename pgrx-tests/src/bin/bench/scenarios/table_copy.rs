@@ -22,7 +22,7 @@ pub const SCENARIO: Scenario =
     Scenario { key: "b", title: "CREATE TABLE AS", run: Run::Table(run) };
 
 /// The table that is made again and again: an ordinary, logged one.
-const COPY: &str = "public.copy";
+pub const COPY: &str = "public.copy";
 
 fn run(ground: &Table, rounds: usize) -> Result<Finding> {
     let mut source = ground.source.standby.connect(DATABASE)?;
@@ -60,27 +60,29 @@ fn check_client(ground: &Table) -> Result<Client> {
 }
 
 /// A number that tells any difference in the rows but not in their order.
-fn checksum(client: &mut Client, table: &str) -> Result<Vec<String>> {
+pub fn checksum(client: &mut Client, table: &str) -> Result<Vec<String>> {
     plan::rows(
         client,
         &format!("SELECT count(*), sum(hashtextextended(t::text, 0)) FROM {table} t"),
     )
 }
 
-fn drop_copy(client: &mut Client) -> Result<()> {
+/// Removes the copy and what it left to be written.
+pub fn drop_copy(client: &mut Client) -> Result<()> {
     client.batch_execute(&format!("DROP TABLE IF EXISTS {COPY}"))?;
     // So that every round starts with the same work left behind: none.
     client.batch_execute("CHECKPOINT")?;
     Ok(())
 }
 
-fn create(client: &mut Client, table: &str) -> Result<Duration> {
+/// Makes the copy from a table; how long it took.
+pub fn create(client: &mut Client, table: &str) -> Result<Duration> {
     drop_copy(client)?;
     time(|| Ok(client.batch_execute(&format!("CREATE TABLE {COPY} AS SELECT * FROM {table}"))?))
 }
 
 /// Copies the table by `psql | psql` into an empty one.
-fn pipe(ground: &Table, client: &mut Client) -> Result<Duration> {
+pub fn pipe(ground: &Table, client: &mut Client) -> Result<Duration> {
     drop_copy(client)?;
     client
         .batch_execute(&format!("CREATE TABLE {COPY} AS SELECT * FROM {OUR_TABLE} WHERE false"))?;
