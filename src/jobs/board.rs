@@ -174,6 +174,11 @@ pub fn note_without() {
     }
 }
 
+/// Whether a database has no use for a scheduler.
+pub fn is_without(oid: u32) -> bool {
+    BOARD.share().databases.iter().any(|database| database.oid == oid && database.is_without)
+}
+
 /// The extension may be in this database by now: a scheduler is wanted.
 pub fn want_scheduler() {
     if !exists() {

@@ -41,6 +41,11 @@ extern "C-unwind" fn warehouse_launcher_main(_argument: pgrx::pg_sys::Datum) {
             if child.handle.running() != Running::Ended {
                 return true;
             }
+            if board::is_without(*oid) {
+                // It has ended because nothing was wanted.
+                pauses.remove(oid);
+                return false;
+            }
             let pause = match pauses.get(oid) {
                 Some((_, before)) if child.started.elapsed() < Duration::from_secs(10) => {
                     (*before * 2).min(AGAIN_AT_MOST)

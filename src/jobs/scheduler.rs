@@ -235,6 +235,7 @@ impl Scheduler {
         if event == Event::Succeeded {
             downstream.extend(store::downstreams(&row.name)?);
         } else if let Record::Ended { failures, suspended, .. } = record {
+            let status = if event == Event::Crashed { "crashed" } else { status };
             failure::tell(&row.name, status, failures, suspended, error.as_deref())?;
         }
         Ok(())

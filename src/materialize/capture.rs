@@ -4,7 +4,7 @@ use super::apply::{self, Deletes, NEW};
 use super::definition::{Capture, Definition, Strategy};
 use super::progress::{self, Phase};
 use super::report::Report;
-use super::sources::{self, AsOf, Remembered, Site, Sources};
+use super::sources::{self, AsOf, Remembered, Site, Sources, Watermark};
 use crate::pg::delta::Delta;
 use crate::pg::error::{Error, Result};
 use crate::pg::identity;
@@ -37,7 +37,7 @@ pub fn refresh(
     let remembered = sources::remembered(definition, site)?.unwrap_or_default();
     let as_of = identity::acting_as(definition.owner(), || sources::as_of(site))?;
     let way = if compared { Capture::Diff } else { definition.options.capture };
-    let mut mark = None;
+    sources::check_moment(site, &remembered, &as_of)?;
     match way {
         Capture::Cursor => {
             let conditions = cursor(definition, sources, &remembered)?;
@@ -62,7 +62,6 @@ pub fn refresh(
                 Window::All(_) => (None, Deletes::Where(sources.only("t", &[site]))),
             };
             fetch(definition, sources, site, target, Vec::new(), &deletes, since, report)?;
-            mark = Some(now);
         }
         Capture::Diff => diff(definition, sources, site, target, report)?,
         Capture::None | Capture::Change => {
@@ -71,10 +70,10 @@ pub fn refresh(
         }
     }
     let watermark = match way {
-        Capture::Cursor => watermark(definition, sources, site, target)?,
-        _ => None,
+        Capture::Xmin => Watermark::Keep,
+        _ => Watermark::Set(watermark(definition, sources, site, target)?),
     };
-    sources::remember(definition, site, &as_of, watermark.as_deref(), mark.as_ref())?;
+    sources::remember(definition, site, &as_of, &watermark, as_of.mark.as_ref())?;
     report.succeeded(&site.name, as_of.time.clone());
     Ok(())
 }

@@ -4,10 +4,12 @@ use super::book;
 use super::capture::is_time;
 use super::columns::qualified;
 use super::definition::{Capture, Definition, OnSchemaChange, Options, Strategy};
+use super::dependents;
 use super::progress;
 use super::sources;
 use super::verify;
 use crate::pg::catalog::{self, Attribute};
+use crate::pg::delta::Delta;
 use crate::pg::error::{Error, Result};
 use crate::pg::query::{self, Query};
 use crate::pg::subtransaction::attempt;
@@ -650,7 +652,7 @@ fn migrate(relation: Oid, known: &Definition, query: &Query, options: &Options) 
     }
     let before = &known.options;
     if before.unique_key != options.unique_key {
-        change_key(relation, &name, &options.unique_key)?;
+        change_key(known, relation, &name, &options.unique_key)?;
     }
     for columns in options.indexes.iter().filter(|columns| !before.indexes.contains(columns)) {
         create_index(relation, columns)?;
@@ -658,6 +660,7 @@ fn migrate(relation: Oid, known: &Definition, query: &Query, options: &Options) 
     Ok(known.resolved != query.text
         || before.unique_key != options.unique_key
         || before.site_column != options.site_column
+        || (before.capture != options.capture && options.capture == Capture::Xmin)
         || before.cursor_column != options.cursor_column
         || before.event_time != options.event_time
         || before.time_zone != options.time_zone
@@ -683,7 +686,7 @@ fn retype(name: &str, column: &query::Output, options: &Options) -> Result<()> {
 }
 
 /// Another key: the rows of the former one go, because they need not be unique by it.
-fn change_key(relation: Oid, name: &str, key: &[String]) -> Result<()> {
+fn change_key(definition: &Definition, relation: Oid, name: &str, key: &[String]) -> Result<()> {
     let former = sql::value_now::<String>(
         "SELECT pg_catalog.quote_ident(c.conname) FROM pg_catalog.pg_constraint c WHERE c.conrelid = $1 AND c.contype = 'p'",
         &[relation.into()],
@@ -693,7 +696,21 @@ fn change_key(relation: Oid, name: &str, key: &[String]) -> Result<()> {
     if let Some(former) = former {
         sql::execute(&format!("ALTER TABLE {name} DROP CONSTRAINT {former}"))?;
     }
+    // What follows the table has to follow this too.
+    let waiting = dependents::of(definition)?;
+    let changed = if waiting.is_empty() {
+        None
+    } else {
+        Some(Delta::of_query(
+            c"warehouse_changed",
+            &format!("SELECT * FROM {name}"),
+            &mut |_, _| (),
+        )?)
+    };
     sql::execute(&format!("DELETE FROM {name}"))?;
+    if let Some(changed) = changed {
+        dependents::follow(&waiting, &[&changed])?;
+    }
     if !key.is_empty() {
         let columns: Vec<String> = key.iter().map(|name| quote::identifier(name)).collect();
         sql::execute(&format!("ALTER TABLE {name} ADD PRIMARY KEY ({})", columns.join(", ")))?;

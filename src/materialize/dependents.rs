@@ -108,7 +108,7 @@ fn one(definition: &Definition, changed: &[&Delta]) -> Result<()> {
     .map_err(|error| apply::explained(definition, error))?;
     verify::before_readers(definition, definition.relation(), &target.name, &mut report)?;
     let as_of = AsOf { mark: None, time: None };
-    sources::remember(definition, &sources.sites[0], &as_of, None, None)?;
+    sources::remember(definition, &sources.sites[0], &as_of, &sources::Watermark::Keep, None)?;
     report.succeeded("", None);
     report.strategy = "merge";
     report.capture = "change";

@@ -11,7 +11,7 @@ use super::definition::Definition;
 use super::dependents;
 use super::progress::{self, Phase};
 use super::report::Report;
-use super::sources::{self, AsOf, Site, Sources};
+use super::sources::{self, AsOf, Site, Sources, Watermark};
 use super::verify;
 use crate::pg::delta::{self, Delta};
 use crate::pg::error::{Error, Result};
@@ -91,7 +91,8 @@ pub fn refresh(
         difference(definition, target, heap, report)?;
     }
     for ((site, as_of), watermark) in alive.iter().zip(watermarks) {
-        sources::remember(definition, site, as_of, watermark.as_deref(), as_of.mark.as_ref())?;
+        let watermark = Watermark::Set(watermark);
+        sources::remember(definition, site, as_of, &watermark, as_of.mark.as_ref())?;
         report.succeeded(&site.name, as_of.time.clone());
     }
     for (site, error) in &dead {

@@ -5,7 +5,7 @@ use super::capture;
 use super::definition::Definition;
 use super::progress::{self, Phase};
 use super::report::Report;
-use super::sources::{self, Site, Sources};
+use super::sources::{self, Site, Sources, Watermark};
 use crate::pg::delta::Delta;
 use crate::pg::error::{Error, Result};
 use crate::pg::{identity, sql, types};
@@ -32,6 +32,9 @@ pub fn refresh(
     report: &mut Report,
 ) -> Result<()> {
     let as_of = capture::moment(definition, site)?;
+    if let Some(remembered) = sources::remembered(definition, site)? {
+        sources::check_moment(site, &remembered, &as_of)?;
+    }
     let name = definition.options.event_time.as_deref().unwrap_or_default();
     let column =
         sources.query.columns.iter().find(|column| column.name == name).ok_or_else(|| {
@@ -66,8 +69,8 @@ pub fn refresh(
     })?;
     report.phase("fetch");
     apply::apply(definition, target, &new, &Deletes::Where(conditions("t")), report)?;
-    let watermark = capture::watermark(definition, sources, site, target)?;
-    sources::remember(definition, site, &as_of, watermark.as_deref(), None)?;
+    let watermark = Watermark::Set(capture::watermark(definition, sources, site, target)?);
+    sources::remember(definition, site, &as_of, &watermark, as_of.mark.as_ref())?;
     report.succeeded(&site.name, as_of.time);
     Ok(())
 }

@@ -169,7 +169,7 @@ fn regroup(
     report.phase("fetch");
     apply::apply(definition, target, &new, &Deletes::Where(Vec::new()), report)?;
     let as_of = sources::AsOf { mark: None, time: None };
-    sources::remember(definition, &sources.sites[0], &as_of, None, None)?;
+    sources::remember(definition, &sources.sites[0], &as_of, &sources::Watermark::Keep, None)?;
     report.succeeded("", None);
     Ok(())
 }

@@ -12,7 +12,7 @@ use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::Oid;
 use serde::Deserialize;
 use warehouse_core::quote;
-use warehouse_core::refresh::Mark;
+use warehouse_core::refresh::{Mark, is_older};
 
 /// A site of the merged table that says the definition's sites; or the query as a whole, without a name.
 #[derive(Debug, Clone, Deserialize)]
@@ -148,9 +148,12 @@ fn drifted(definition: &Definition, error: Error) -> Error {
             | Code::ERRCODE_INVALID_SCHEMA_NAME
             | Code::ERRCODE_DATATYPE_MISMATCH
     );
-    let error = error
-        .within(&format!("the query of {} does not fit its sources any more", definition.label()));
-    if missing { error.hint(AGAIN) } else { error }
+    if !missing {
+        return error;
+    }
+    error
+        .within(&format!("the query of {} does not fit its sources any more", definition.label()))
+        .hint(AGAIN)
 }
 
 /// The moment of a site's servers, in this transaction. A source that does not answer is an error.
@@ -195,6 +198,15 @@ pub struct Remembered {
     system: Option<String>,
 }
 
+/// What becomes of the greatest value of the cursor column that is remembered.
+#[derive(Debug, Clone)]
+pub enum Watermark {
+    /// It stays.
+    Keep,
+    /// It is this one by now; none if there are no rows.
+    Set(Option<String>),
+}
+
 impl Remembered {
     /// The snapshot, if one was.
     pub fn mark(&self) -> Option<Mark> {
@@ -220,7 +232,7 @@ pub fn remember(
     definition: &Definition,
     site: &Site,
     as_of: &AsOf,
-    watermark: Option<&str>,
+    watermark: &Watermark,
     mark: Option<&Mark>,
 ) -> Result<()> {
     let servers = site.servers.join(", ");
@@ -229,7 +241,7 @@ pub fn remember(
            (materialization, source, server, watermark, snapshot_xmin, snapshot_xmax, system, data_as_of, succeeded_at) \
          VALUES ($1::pg_catalog.int4, $2, NULLIF($3, ''), $4, $5, $6, $7, $8::pg_catalog.timestamptz, pg_catalog.clock_timestamp()) \
          ON CONFLICT (materialization, source) DO UPDATE SET server = excluded.server, \
-           watermark = COALESCE(excluded.watermark, s.watermark), \
+           watermark = CASE WHEN $9 THEN excluded.watermark ELSE s.watermark END, \
            snapshot_xmin = COALESCE(excluded.snapshot_xmin, s.snapshot_xmin), \
            snapshot_xmax = COALESCE(excluded.snapshot_xmax, s.snapshot_xmax), \
            system = CASE WHEN excluded.snapshot_xmin IS NULL THEN s.system ELSE excluded.system END, \
@@ -238,13 +250,41 @@ pub fn remember(
             i64::from(definition.id).into(),
             site.name.as_str().into(),
             servers.as_str().into(),
-            watermark.into(),
+            watermark.value().into(),
             mark.map(|mark| mark.xmin.to_string()).into(),
             mark.map(|mark| mark.xmax.to_string()).into(),
             mark.and_then(|mark| mark.system.clone()).into(),
             as_of.time.as_deref().into(),
+            matches!(watermark, Watermark::Set(_)).into(),
         ],
     )
+}
+
+impl Watermark {
+    fn value(&self) -> Option<&str> {
+        match self {
+            Watermark::Keep => None,
+            Watermark::Set(value) => value.as_deref(),
+        }
+    }
+}
+
+/// Refuses a moment of a source that lies before the one whose rows the table has: it would show a state
+/// that never was.
+///
+/// # Errors
+/// 40001.
+pub fn check_moment(site: &Site, remembered: &Remembered, as_of: &AsOf) -> Result<()> {
+    let (Some(now), Some(then)) = (&as_of.mark, remembered.mark()) else { return Ok(()) };
+    if !is_older(now, &then) {
+        return Ok(());
+    }
+    let server = site.servers.join(", ");
+    Err(Error::new(
+        Code::ERRCODE_T_R_SERIALIZATION_FAILURE,
+        format!("server \"{server}\" shows an older moment than the table has already"),
+    )
+    .hint("Refresh in a transaction of its own; a standby that has restarted has to catch up first. full_refresh => true starts anew from this moment."))
 }
 
 /// Notes that a source failed.

@@ -36,13 +36,14 @@ unsafe extern "C-unwind" fn join_search(
 ) -> *mut RelOptInfo {
     // SAFETY: the planner's own pointers; the search is the one that make_rel_from_joinlist would do.
     unsafe {
-        let found = pg_sys::ffi::pg_guard_ffi_boundary(|| match NEXT.get() {
-            Some(next) => next(root, levels, initial),
+        let found = match NEXT.get() {
+            Some(next) => pg_sys::ffi::pg_guard_ffi_boundary(|| next(root, levels, initial)),
             None if pg_sys::enable_geqo && levels >= pg_sys::geqo_threshold => {
-                geqo(root, levels, initial)
+                pg_sys::ffi::pg_guard_ffi_boundary(|| geqo(root, levels, initial))
             }
+            // A bound function has its own guard; one within another would abort at an ERROR.
             None => pg_sys::standard_join_search(root, levels, initial),
-        });
+        };
         let rel = &mut *found;
         let is_last = pg_sys::bms_equal(rel.relids, (*root).all_baserels);
         if is_last && join_node::is_ours(rel.cheapest_total_path) {

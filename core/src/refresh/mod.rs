@@ -6,4 +6,4 @@ mod sql;
 mod xids;
 
 pub use sql::{BEFORE, Column, DELTA, Family, Ranges, TOUCHED, Target, filtered, fingerprint};
-pub use xids::{Mark, Window, window};
+pub use xids::{Mark, Window, is_older, window};

@@ -24,13 +24,19 @@ pub enum Window {
 /// a circle; one eighth of half of it is left for those that begin while a refresh runs.
 const FARTHEST: u64 = (1 << 31) - (1 << 28);
 
+/// Whether a snapshot shows an older moment than one that was remembered: of a transaction that began to
+/// read before, or of a standby that has restarted and has not caught up.
+pub fn is_older(now: &Mark, remembered: &Mark) -> bool {
+    now.system == remembered.system && now.xmax < remembered.xmax
+}
+
 /// The rows to fetch at a snapshot, given what was remembered of the last one.
 pub fn window(remembered: Option<&Mark>, now: &Mark) -> Window {
     let Some(then) = remembered else { return Window::All("it is the first refresh") };
     if then.system != now.system {
         return Window::All("the source is another cluster than before");
     }
-    if now.xmax < then.xmin {
+    if is_older(now, then) || now.xmax < then.xmin {
         return Window::All("the source has been set back");
     }
     if now.xmax - then.xmin > FARTHEST {
@@ -62,6 +68,13 @@ mod tests {
         assert!(matches!(window(Some(&mark(500, 600)), &mark(5, 6)), Window::All(_)));
         let far = mark(5 + FARTHEST + 2, 5 + FARTHEST + 2);
         assert!(matches!(window(Some(&mark(5, 6)), &far), Window::All(_)));
+    }
+
+    #[test]
+    fn an_older_snapshot_of_the_same_cluster_is_told() {
+        assert!(is_older(&mark(5, 8), &mark(5, 9)));
+        assert!(!is_older(&mark(5, 9), &mark(5, 9)));
+        assert!(!is_older(&Mark { system: None, ..mark(1, 2) }, &mark(5, 9)));
     }
 
     proptest! {

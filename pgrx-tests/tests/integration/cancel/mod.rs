@@ -13,8 +13,9 @@ use warehouse_tests::faults::{Mode, SilentHost};
 use warehouse_tests::timing::eventually;
 
 use crate::ask::{
-    FOREVER, Proxied, SOON, cancel, declare, expect, nothing_runs, pid_of, refused, rows, run,
+    FOREVER, Proxied, SOON, cancel, declare, expect, nothing_runs, pid_of, refused, rows, run, told,
 };
+use crate::support::Pair;
 
 /// Where a statement is held up.
 struct Stage {
@@ -217,4 +218,28 @@ fn giving_rows_up_does_not_wait_for_a_stalled_source() -> Result<()> {
     proxy.set(Mode::Pass)?;
     expect(&mut stage.client, "SELECT count(*) FROM app.t", "100")?;
     stage.source_is_quiet()
+}
+
+/// An error in the middle of the search for the order of many joins is an error, and the server lives on.
+#[test]
+fn planning_of_many_joins_is_cancelled() -> Result<()> {
+    let pair = Pair::new("manyjoins")?;
+    let mut client = pair.warehouse()?;
+    run(
+        &mut client,
+        "SELECT FROM warehouse.replica_usage(); SET geqo = off; SET join_collapse_limit = 20; \
+         SET from_collapse_limit = 20; SET statement_timeout = '100ms'",
+    )?;
+    let tables: Vec<String> = (0..13).map(|i| format!("pg_class t{i}")).collect();
+    let joins: Vec<String> = (1..13).map(|i| format!("t0.oid = t{i}.oid")).collect();
+    let sql = format!("EXPLAIN SELECT FROM {} WHERE {}", tables.join(", "), joins.join(" AND "));
+    let mut ended = 0;
+    for _ in 0..3 {
+        if let Err(error) = client.simple_query(&sql) {
+            told(&error)?.says("57014", &["statement timeout"])?;
+            ended += 1;
+        }
+    }
+    ensure!(ended > 0, "planning was never too long");
+    run(&mut client, "RESET statement_timeout; SELECT 1")
 }

@@ -204,3 +204,20 @@ fn a_refresh_is_cancelled_at_once() -> Result<()> {
     )
     .context("progress")
 }
+
+/// What is cancelled within a step that may fail ends the statement and nothing else.
+#[test]
+fn a_timeout_leaves_the_session_usable() -> Result<()> {
+    let mut ground = Ground::new("usable")?;
+    ground.people("unique_key => '{id}', capture => 'xmin'")?;
+    run(
+        &mut ground.client,
+        "SELECT warehouse.materialize('mart.slow', 'SELECT id, pg_sleep(0.5)::text AS s FROM generate_series(1, 9) id', \
+           unique_key => '{id}', with_data => false); SET statement_timeout = '300ms'",
+    )?;
+    crate::ask::refused(&mut ground.client, "SELECT * FROM warehouse.refresh('mart.slow')")?
+        .says("57014", &["statement timeout"])?;
+    expect(&mut ground.client, "SELECT count(*) FROM mart.people", "1000")?;
+    run(&mut ground.client, "RESET statement_timeout")?;
+    expect(&mut ground.client, FULL, "succeeded")
+}

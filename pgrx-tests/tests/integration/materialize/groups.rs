@@ -102,3 +102,15 @@ fn what_cannot_be_followed_is_refused() -> Result<()> {
     }
     Ok(())
 }
+
+/// Another key of the table that is followed, and rows that go with it.
+#[test]
+fn another_key_is_followed_too() -> Result<()> {
+    let mut ground = followed("otherkey", "unique_key => '{id}', capture => 'diff'")?;
+    run(
+        &mut ground.client,
+        "SELECT warehouse.materialize('mart.people', $$SELECT * FROM app.people WHERE plan = 'free'$$, \
+           unique_key => '{id,plan}', capture => 'diff')",
+    )?;
+    ground.agrees("mart.plans", BY_PLAN)
+}

@@ -157,12 +157,16 @@ fn a_source_that_is_another_cluster_is_read_anew() -> Result<()> {
     )?;
     let found = ground.refresh("'mart.people'")?;
     ensure!(found == "succeeded|merge|xmin|1000|0|0|0", "{found}");
-    // A restored source has fewer transactions than before.
+    // An older moment than the table has, as of a standby that has not caught up, is refused.
     run(
         &mut ground.client,
-        "UPDATE warehouse.materialization_source SET snapshot_xmin = '99999999999'",
+        "UPDATE warehouse.materialization_source SET snapshot_xmin = '99999999999', snapshot_xmax = '99999999999'",
     )?;
-    ensure!(ground.refresh("'mart.people'")? == "succeeded|merge|xmin|1000|0|0|0");
+    refused(&mut ground.client, "SELECT * FROM warehouse.refresh('mart.people')")?
+        .says("40001", &["older moment"])?
+        .hints(&["catch up"])?;
+    ensure!(ground.refresh("'mart.people', full_refresh => true")?.starts_with("succeeded|full"));
+    ensure!(ground.refresh("'mart.people'")? == "succeeded|merge|xmin|0|0|0|0");
     Ok(())
 }
 
@@ -188,4 +192,40 @@ fn a_key_that_is_not_unique_is_told_without_its_values() -> Result<()> {
         .says("23502", &["\"name\""])?
         .hints(&["unique_key must not be NULL"])?;
     expect(&mut ground.client, "SELECT count(*) FROM mart.people", "1000")
+}
+
+/// A snapshot that was taken before another session refreshed the table cannot put rows back.
+#[test]
+fn an_older_snapshot_puts_nothing_back() -> Result<()> {
+    for arguments in [
+        "unique_key => '{id}', capture => 'xmin'",
+        "unique_key => '{id}', capture => 'diff'",
+        "unique_key => '{id}', cursor_column => 'changed', lookback => '1 hour'",
+    ] {
+        let mut ground = Ground::new("older")?;
+        ground.people(arguments)?;
+        let mut early = ground.pair.warehouse()?;
+        run(&mut early, "BEGIN; SELECT count(*) FROM app.people")?;
+        ground.at_source(
+            "UPDATE people SET plan = 'gold', changed = clock_timestamp() WHERE id <= 10",
+        )?;
+        ground.refresh("'mart.people'")?;
+        refused(&mut early, "SELECT * FROM warehouse.refresh('mart.people')")?
+            .says("40001", &["older moment"])?;
+        run(&mut early, "ROLLBACK")?;
+        expect(&mut early, "SELECT count(*) FROM mart.people WHERE plan = 'gold'", "10")?;
+    }
+    Ok(())
+}
+
+/// A table that was emptied begins anew: what comes then may be older than what was there.
+#[test]
+fn an_emptied_table_begins_anew() -> Result<()> {
+    let mut ground = Ground::new("emptied")?;
+    ground.people("unique_key => '{id}', cursor_column => 'changed', reconcile => '1 day'")?;
+    ground.at_source("TRUNCATE people")?;
+    ground.refresh("'mart.people', reconcile => true")?;
+    ground.at_source("INSERT INTO people VALUES (1, 'old', 'free', 1, '2001-01-01')")?;
+    ground.refresh("'mart.people'")?;
+    ground.agrees("mart.people", "SELECT * FROM app.people")
 }
