@@ -1,4 +1,4 @@
-//! Materialized tables, refreshed by hand.
+//! Materialized tables, refreshed by hand; `model` by everything at once, compared with their queries.
 //!
 //! `strategies` is about finding and applying changes, `exchange` about what readers see of a full
 //! refresh, `sites` about merged sources and dead ones, `definition` about what a definition makes and
@@ -9,6 +9,7 @@ mod batches;
 mod definition;
 mod exchange;
 mod groups;
+mod model;
 mod shown;
 mod sites;
 mod strategies;
