@@ -82,6 +82,23 @@ impl Ground {
         self.warehouse.connect(DATABASE)
     }
 
+    /// What the warehouse's log says of crashes and of failures of the extension itself.
+    pub fn complaints(&self) -> Result<String> {
+        const GRAVE: [&str; 5] =
+            ["terminated by signal", "PANIC", "TRAP", "panicked", "warehouse: "];
+        const BEFORE: usize = 12;
+        let log = self.warehouse.log()?;
+        let lines: Vec<&str> = log.lines().collect();
+        let is_grave = |line: &str| GRAVE.iter().any(|grave| line.contains(grave));
+        let crash = lines.iter().position(|line| line.contains("terminated by signal"));
+        let found: Vec<&str> = match crash {
+            Some(at) => lines[at.saturating_sub(BEFORE)..=at].to_vec(),
+            None => lines.iter().filter(|line| is_grave(line)).copied().collect(),
+        };
+        let last = &found[found.len().saturating_sub(25)..];
+        Ok(format!("the log of the warehouse:\n{}", last.join("\n")))
+    }
+
     /// Waits until every standby shows what its primary has committed.
     pub fn wait_for_replay(&self) -> Result<()> {
         self.sites.iter().try_for_each(|site| site.standby.wait_for_replay())

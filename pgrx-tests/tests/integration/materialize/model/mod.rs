@@ -73,7 +73,7 @@ fn after_quiet_every_table_is_its_query() -> Result<()> {
         story.fail(format!("{error:#}"));
     }
     if let Some(verdict) = story.verdict() {
-        bail!("seed {seed}: {verdict}");
+        bail!("seed {seed}: {verdict}\n\n{}", ground.complaints()?);
     }
     ensure!(wait < LONGEST_WAIT, "seed {seed}: a reader of {whose} waited {wait:?}");
     Ok(())

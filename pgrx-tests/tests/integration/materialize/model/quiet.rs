@@ -14,7 +14,7 @@ use super::marts::{ALL, Exact, Mart, differences};
 use super::story::Story;
 
 /// How long a job may take to come by, with a pause after a failure and a run of all others before it.
-const JOB_PATIENCE: Duration = Duration::from_secs(60);
+const JOB_PATIENCE: Duration = Duration::from_secs(40);
 
 /// How long somebody else may refresh a table.
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
@@ -104,6 +104,12 @@ fn same(client: &mut Client, mart: &Mart, only: &str) -> Result<()> {
     Ok(())
 }
 
+/// Who does what, and who waits for whom.
+const OTHERS: &str = "SELECT pid, backend_type, state, wait_event_type, wait_event, pg_blocking_pids(pid), \
+      clock_timestamp() - xact_start AS open_for, left(query, 120) \
+    FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL OR backend_type LIKE 'warehouse%'";
+
+/// What is known of a table that is not as it should be.
 fn history(client: &mut Client, mart: &Mart) -> String {
     let sql = format!(
         "SELECT * FROM (SELECT id, started_at, cause, status, strategy, capture, fetched, inserted, updated, deleted, sources, error \
@@ -121,7 +127,8 @@ fn history(client: &mut Client, mart: &Mart) -> String {
         mart.name
     );
     let mut tell = |sql: &str| rows(client, sql).unwrap_or_else(|error| format!("{error:#}"));
-    format!("{}: runs\n{}\nsources\n{}\njob\n{}", mart.name, tell(&sql), tell(&sources), tell(&job))
+    let (runs, sources, job, others) = (tell(&sql), tell(&sources), tell(&job), tell(OTHERS));
+    format!("{}\nruns\n{runs}\nsources\n{sources}\njob\n{job}\nprocesses\n{others}", mart.name)
 }
 
 /// Nothing transient is left, indexes fit their tables, and no run is open whose process is gone.

@@ -23,6 +23,8 @@ pub fn is_expected(sqlstate: &str) -> bool {
 /// The one story of a test.
 pub struct Story {
     began: Instant,
+    /// `WAREHOUSE_TOLD`: everything is printed as it happens.
+    aloud: bool,
     over: AtomicBool,
     /// Read while somebody refreshes, written to while nobody may.
     quiet: RwLock<()>,
@@ -41,6 +43,7 @@ impl Story {
     pub fn new() -> Story {
         Story {
             began: Instant::now(),
+            aloud: std::env::var_os("WAREHOUSE_TOLD").is_some(),
             over: AtomicBool::new(false),
             quiet: RwLock::new(()),
             events: Mutex::new(VecDeque::new()),
@@ -67,11 +70,11 @@ impl Story {
         if events.len() == TOLD {
             events.pop_front();
         }
-        events.push_back(format!(
-            "{:9.3} {kind} {}",
-            self.began.elapsed().as_secs_f64(),
-            what.as_ref()
-        ));
+        let line = format!("{:9.3} {kind} {}", self.began.elapsed().as_secs_f64(), what.as_ref());
+        if self.aloud {
+            println!("{line}");
+        }
+        events.push_back(line);
     }
 
     /// Something is wrong: the test fails.
