@@ -1,16 +1,21 @@
-//! What goes wrong: workers that are ended, standbys that stop, hosts that hang.
+//! What goes wrong: workers that are ended, standbys that stop, hosts that hang, a warehouse that crashes.
 
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use postgres::Client;
 use warehouse_tests::Stop;
+use warehouse_tests::timing::within;
 
 use crate::differential::Random;
 
 use super::ground::{Ground, SITES};
 use super::story::Story;
+
+/// How long a shutdown may take while workers run.
+const SHUTDOWN: Duration = Duration::from_secs(10);
 
 /// Who disturbs.
 pub struct Disturber<'t> {
@@ -38,6 +43,7 @@ impl<'t> Disturber<'t> {
         match random.below(100) {
             0..=15 => self.end_process(random),
             16..=18 if self.down.is_none() => self.take_down(random),
+            19 if random.percent(60) => self.crash(random),
             _ => Ok(()),
         }
     }
@@ -71,6 +77,30 @@ impl<'t> Disturber<'t> {
         Ok(())
     }
 
+    /// The warehouse crashes, because a process of it is killed, or is shut down in the middle of things.
+    fn crash(&mut self, random: &mut Random) -> Result<()> {
+        let find = "SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'warehouse%' \
+                    OR (backend_type = 'client backend' AND pid <> pg_backend_pid()) \
+                    ORDER BY backend_type <> 'warehouse refresh', random() LIMIT 1";
+        let warehouse = &self.ground.warehouse;
+        self.story.will_crash();
+        if random.percent(50) {
+            let pid: i32 = self.client.query_one(find, &[])?.get(0);
+            self.story.tell("kill -9", pid.to_string());
+            let killed = Command::new("kill").args(["-9", &pid.to_string()]).status()?;
+            ensure!(killed.success(), "cannot kill {pid}");
+            // The others end when the postmaster has noticed.
+            thread::sleep(Duration::from_millis(200));
+        } else {
+            let how = if random.percent(50) { Stop::Fast } else { Stop::Immediate };
+            self.story.tell("restart", format!("{how:?}"));
+            within(SHUTDOWN, "a shutdown", || warehouse.stop(how))?;
+            warehouse.start()?;
+        }
+        self.client = self.ground.client()?;
+        Ok(())
+    }
+
     fn take_down(&mut self, random: &mut Random) -> Result<()> {
         let at = random.below(SITES.len());
         let standby = &self.ground.sites[at].standby;
@@ -80,7 +110,7 @@ impl<'t> Disturber<'t> {
         } else {
             standby.stop(if random.percent(50) { Stop::Fast } else { Stop::Immediate })?;
         }
-        self.down = Some((at, hangs, if hangs { 15 } else { random.between(5, 40) }));
+        self.down = Some((at, hangs, random.between(5, 40)));
         self.story.tell(if hangs { "hang" } else { "stop" }, SITES[at]);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Three primaries with hot standbys, and a warehouse that knows the standbys alone.
 
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use postgres::Client;
@@ -16,6 +17,9 @@ pub const SITES: [&str; 3] = ["a", "b", "c"];
 
 /// The database of a site, and that of the warehouse.
 pub const DATABASE: &str = "model";
+
+/// How long the warehouse may take to recover.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One site.
 pub struct Site {
@@ -40,6 +44,7 @@ impl Ground {
             let sites: Vec<_> = SITES.iter().map(|name| scope.spawn(|| site(name))).collect();
             let warehouse = Cluster::builder("model_warehouse")
                 .preload("warehouse")
+                .setting(
                 .setting("warehouse.request_interval", "1s")
                 .setting("warehouse.max_running_refreshes", "3")
                 .setting("warehouse.exchange_patience", "1s")
@@ -77,9 +82,15 @@ impl Ground {
         Ok(())
     }
 
-    /// A session of the superuser at the warehouse.
+    /// A session of the superuser at the warehouse, as soon as it takes some.
     pub fn client(&self) -> Result<Client> {
-        self.warehouse.connect(DATABASE)
+        let began = Instant::now();
+        loop {
+            match self.warehouse.connect(DATABASE) {
+                Err(_) if began.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(50)),
+                outcome => return outcome,
+            }
+        }
     }
 
     /// What the warehouse's log says of crashes and of failures of the extension itself.

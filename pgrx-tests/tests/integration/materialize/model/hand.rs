@@ -32,7 +32,7 @@ pub fn refresh_now_and_then(ground: &Ground, story: &Story, seed: u64) -> Result
             if client.is_closed() {
                 client = session(ground)?;
             }
-            let sql = statements(&mut random);
+            let (sql, crashes) = (statements(&mut random), story.crashes());
             match rows(&mut client, &sql) {
                 Ok(told) => story.tell("by hand", format!("{sql}: {}", told.replace('\n', "; "))),
                 Err(error) => {
@@ -41,8 +41,13 @@ pub fn refresh_now_and_then(ground: &Ground, story: &Story, seed: u64) -> Result
                         None => format!("{error:#}"),
                     };
                     story.tell("by hand failed", format!("{sql}: {told}"));
-                    // Of a session that was terminated, too.
-                    let _ = client.batch_execute("ROLLBACK");
+                    let is_lost = told.starts_with("57P") || told == "closed";
+                    if let Err(error) = client.batch_execute("ROLLBACK")
+                        && !is_lost
+                        && crashes == story.crashes()
+                    {
+                        story.fail(format!("a session was lost after {sql}: {error:?}"));
+                    }
                 }
             }
         }

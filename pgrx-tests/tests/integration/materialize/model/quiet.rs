@@ -71,6 +71,9 @@ fn by_job(client: &mut Client, mart: &Mart, began: &str, story: &Story) -> Resul
         told = rows(client, &ask)?;
         Ok(rows(client, &look)? != "0")
     })
+    .inspect_err(|_| {
+        let o = std::process::Command::new("/tmp/wt-model-bt.sh").output().unwrap();
+        std::fs::write("/tmp/wt-model.bt", o.stdout).unwrap();
     .with_context(|| format!("{}: {told}", mart.name))?;
     story.tell("by job", mart.name);
     Ok(())
