@@ -44,7 +44,6 @@ impl Ground {
             let sites: Vec<_> = SITES.iter().map(|name| scope.spawn(|| site(name))).collect();
             let warehouse = Cluster::builder("model_warehouse")
                 .preload("warehouse")
-                .setting(
                 .setting("warehouse.request_interval", "1s")
                 .setting("warehouse.max_running_refreshes", "3")
                 .setting("warehouse.exchange_patience", "1s")

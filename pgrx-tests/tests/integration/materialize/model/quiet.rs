@@ -14,7 +14,7 @@ use super::marts::{ALL, Exact, Mart, differences};
 use super::story::Story;
 
 /// How long a job may take to come by, with a pause after a failure and a run of all others before it.
-const JOB_PATIENCE: Duration = Duration::from_secs(40);
+const JOB_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long somebody else may refresh a table.
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
@@ -71,9 +71,6 @@ fn by_job(client: &mut Client, mart: &Mart, began: &str, story: &Story) -> Resul
         told = rows(client, &ask)?;
         Ok(rows(client, &look)? != "0")
     })
-    .inspect_err(|_| {
-        let o = std::process::Command::new("/tmp/wt-model-bt.sh").output().unwrap();
-        std::fs::write("/tmp/wt-model.bt", o.stdout).unwrap();
     .with_context(|| format!("{}: {told}", mart.name))?;
     story.tell("by job", mart.name);
     Ok(())
