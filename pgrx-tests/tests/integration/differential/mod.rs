@@ -31,7 +31,7 @@ use warehouse_tests::cluster::unique_name;
 use crate::support::Pair;
 use expression::{Allowed, Maker};
 use query::Query;
-use random::Random;
+pub use random::Random;
 use report::{Case, Sides};
 use rules::Rule;
 use session::Way;

@@ -1,14 +1,16 @@
-//! Materialized tables, refreshed by hand.
+//! Materialized tables, refreshed by hand; `model` by everything at once, compared with their queries.
 //!
 //! `strategies` is about finding and applying changes, `exchange` about what readers see of a full
 //! refresh, `sites` about merged sources and dead ones, `definition` about what a definition makes and
 //! how it changes, `verified` about data tests and gates, `groups` about aggregates that follow changes,
-//! `batches` about microbatches, `shown` about what people look at.
+//! `batches` about microbatches, `shown` about what people look at, `found` about what `model` has found.
 
 mod batches;
 mod definition;
 mod exchange;
+mod found;
 mod groups;
+mod model;
 mod shown;
 mod sites;
 mod strategies;
