@@ -74,7 +74,7 @@ fn ask(relation: Oid, full: bool) -> Result<&'static str> {
     }
     let standing: Option<(String, bool)> = json(
         "SELECT pg_catalog.jsonb_build_array(j.state, \
-           j.last_started > pg_catalog.clock_timestamp() - $2 * '1 second'::pg_catalog.interval) \
+           COALESCE(j.last_started > pg_catalog.clock_timestamp() - $2 * '1 second'::pg_catalog.interval, false)) \
          FROM warehouse.materialization_job j WHERE j.materialization = $1::pg_catalog.int4",
         &[i64::from(definition.id).into(), settings::request_interval().into()],
     )?;

@@ -45,8 +45,14 @@ pub fn refresh_now_and_then(ground: &Ground, story: &Story, seed: u64) -> Result
                     };
                     story.tell("by hand failed", format!("{sql}: {told}"));
                     let is_lost = told.starts_with("57P") || told == "closed";
+                    // Somebody may have ended the session just now.
+                    let ended = |error: &postgres::Error| {
+                        error.is_closed()
+                            || error.code() == Some(&postgres::error::SqlState::ADMIN_SHUTDOWN)
+                    };
                     if let Err(error) = client.batch_execute("ROLLBACK")
                         && !is_lost
+                        && !ended(&error)
                         && crashes == story.crashes()
                     {
                         story.fail(format!("a session was lost after {sql}: {error:?}"));
