@@ -14,6 +14,8 @@ UNION ALL
 SELECT pg_describe_object('pg_class'::regclass, a.attrelid, a.attnum)
 FROM member m JOIN pg_attribute a ON m.classid = 'pg_class'::regclass AND a.attrelid = m.objid
 WHERE a.attnum > 0 AND NOT a.attisdropped AND col_description(a.attrelid, a.attnum) IS NULL
+  -- The columns of sequences are Postgres's.
+  AND NOT EXISTS (SELECT FROM pg_class s WHERE s.oid = a.attrelid AND s.relkind = 'S')
 UNION ALL
 SELECT 'setting ' || name FROM pg_settings
 WHERE name LIKE 'warehouse.%' AND (short_desc IS NULL OR short_desc = '')
