@@ -5,5 +5,5 @@
 mod sql;
 mod xids;
 
-pub use sql::{BEFORE, Column, DELTA, Family, Ranges, TOUCHED, Target, filtered, fingerprint};
+pub use sql::{Column, DELTA, Family, Ranges, Target, filtered, fingerprint};
 pub use xids::{Mark, Window, is_older, window};

@@ -7,10 +7,6 @@ use crate::quote;
 
 /// The new rows.
 pub const DELTA: &str = "warehouse_delta";
-/// The rows that they take the place of, as they were.
-pub const BEFORE: &str = "warehouse_before";
-/// Groups whose rows have changed.
-pub const TOUCHED: &str = "warehouse_touched";
 
 /// How the text of a value is made that is the same at the source and here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

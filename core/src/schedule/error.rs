@@ -1,11 +1,9 @@
-//! What can be wrong with a schedule, an interval, a time zone or a size of batches.
+//! What can be wrong with a schedule, an interval or a time zone.
 //!
 //! All of it is configuration: whoever wrote the text can put it right. Every message says what is
 //! wrong and gives an example that works.
 
-use super::batches::MAX_BATCHES;
-
-/// Why a text is no schedule, no time zone or no size of batches, or why a range has no batches.
+/// Why a text is no schedule or no time zone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
     /// There is nothing in it.
@@ -78,11 +76,6 @@ pub enum ScheduleError {
         /// What was written.
         name: String,
     },
-    /// A range has too many batches.
-    #[error(
-        "the range has more than {MAX_BATCHES} batches; choose a larger batch_size or a smaller range"
-    )]
-    TooManyBatches,
     /// A time outside the years 1 to 9999.
     #[error("the time is outside the years 1 to 9999")]
     OutOfRange,

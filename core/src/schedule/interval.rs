@@ -52,14 +52,8 @@ impl Interval {
         self.seconds * SECOND
     }
 
-    /// The last of the times `anchor`, `anchor` ± once the interval, ± twice … that is not after `at`.
+    /// The first of the times `anchor`, `anchor` ± once the interval, ± twice … that is after `at`.
     /// Nothing if it is out of range.
-    pub(super) fn last_until(self, anchor: i64, at: i64) -> Option<i64> {
-        let past = (i128::from(at) - i128::from(anchor)).rem_euclid(i128::from(self.micros()));
-        at.checked_sub(i64::try_from(past).ok()?)
-    }
-
-    /// The first of these times that is after `at`.
     pub(super) fn first_after(self, anchor: i64, at: i64) -> Option<i64> {
         let past = (i128::from(at) - i128::from(anchor)).rem_euclid(i128::from(self.micros()));
         at.checked_add(self.micros() - i64::try_from(past).ok()?)
@@ -254,9 +248,8 @@ mod tests {
         #[test]
         fn times_are_around(seconds in MIN..=MAX, anchor in any::<i64>(), at in any::<i64>()) {
             let interval = Interval::from_seconds(seconds).unwrap();
-            let (last, next) = (interval.last_until(anchor, at), interval.first_after(anchor, at));
-            if let (Some(last), Some(next)) = (last, next) {
-                prop_assert!(last <= at && at < next && next - last == interval.micros());
+            if let Some(next) = interval.first_after(anchor, at) {
+                prop_assert!(at < next && next - at <= interval.micros());
                 let steps = i128::from(next) - i128::from(anchor);
                 prop_assert_eq!(steps % i128::from(interval.micros()), 0);
             }

@@ -9,31 +9,26 @@
 //! | [`cron`], [`interval`], [`zone`] | its two kinds, and the clocks it reads |
 //! | [`jitter`], [`backoff`] | spreading jobs; waiting after a failure |
 //! | [`job`], [`transition`] | what a job is doing; what happens to it |
-//! | [`order`], [`choice`] | jobs after jobs; which of them start now |
-//! | [`batches`] | the pieces in which a range of time is recomputed |
+//! | [`choice`] | which jobs start now |
 
 pub mod backoff;
-pub mod batches;
 pub mod choice;
 pub mod cron;
 mod error;
 pub mod interval;
 pub mod jitter;
 pub mod job;
-pub mod order;
 pub mod transition;
 pub mod zone;
 
 use std::fmt;
 
 pub use backoff::Backoff;
-pub use batches::{Batch, BatchSize, Batches};
 pub use choice::{Candidate, pick};
 pub use cron::Cron;
 pub use error::ScheduleError;
 pub use interval::Interval;
 pub use job::{Job, State};
-pub use order::{Cycle, Order};
 pub use transition::{Cause, Event, Outcome, Record, Refusal, Rules, Step};
 pub use zone::Zone;
 

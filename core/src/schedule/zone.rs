@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Duration, NaiveDateTime, Offset, TimeZone};
+use chrono::{DateTime, Duration, NaiveDateTime, TimeZone};
 use chrono_tz::{TZ_VARIANTS, Tz};
 
 use super::ScheduleError;
@@ -53,12 +53,6 @@ impl Zone {
         self.moment(at).map(|moment| moment.naive_local())
     }
 
-    /// How many microseconds the clock is ahead of UTC.
-    pub(super) fn offset(self, at: i64) -> Option<i64> {
-        let seconds = self.moment(at)?.offset().fix().local_minus_utc();
-        Some(i64::from(seconds) * SECOND)
-    }
-
     /// The first time at which the clock shows `wall`, or the moment at which it jumps over it.
     pub(super) fn first(self, wall: NaiveDateTime) -> Option<i64> {
         if let Some(moment) = self.0.from_local_datetime(&wall).earliest() {
@@ -69,12 +63,6 @@ impl Zone {
         let low = wall.checked_sub_signed(day)?.and_utc().timestamp_micros();
         let high = wall.checked_add_signed(day)?.and_utc().timestamp_micros();
         self.change(low, high, |at| self.wall(at).is_some_and(|shown| shown >= wall))
-    }
-
-    /// The moment in `(low, high]` at which the clock is changed. They have to differ in offset.
-    pub(super) fn transition(self, low: i64, high: i64) -> Option<i64> {
-        let after = self.offset(high)?;
-        self.change(low, high, |at| self.offset(at) == Some(after))
     }
 
     /// The first full second in `(low, high]` at which `is_after`, which holds from some moment on.
