@@ -13,8 +13,8 @@ use super::limits;
 use super::session::Session;
 use super::store::Store;
 use crate::pg::error::Result;
+use crate::pg::process;
 use crate::settings;
-use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
@@ -53,18 +53,6 @@ fn crawls<T>(f: impl FnOnce(&mut Vec<Rc<RefCell<Crawl>>>) -> T) -> T {
     CRAWLS.with(|crawls| f(&mut crawls.borrow_mut()))
 }
 
-/// What identifies the statement, or the transaction if it sees one state of the data throughout.
-fn moment() -> i64 {
-    // SAFETY: plain questions.
-    unsafe {
-        if pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 {
-            -pg_sys::GetCurrentTransactionStartTimestamp()
-        } else {
-            pg_sys::GetCurrentStatementStartTimestamp()
-        }
-    }
-}
-
 /// How a reader came to its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum From {
@@ -95,7 +83,7 @@ pub fn read(
     plan: &Plan,
     ttl: Duration,
 ) -> Reader {
-    let (now, moment) = (limits::now(), moment());
+    let (now, moment) = (limits::now(), process::moment());
     let question = Question::of(source, plan);
     if let Some(question) = &question {
         let cleared = limits::cleared(server);
@@ -132,7 +120,7 @@ pub fn read(
         is_fleeting: question.is_none(),
         question,
         scan: Some(Scan::open(plan, session.host.clone())),
-        store: Store::new(),
+        store: Store::default(),
         is_whole: false,
         failed: None,
         rows: 0,
@@ -261,7 +249,7 @@ impl Reader {
                         crawl.store.put(&page.rows)?;
                         if crawl.store.bytes() > settings::api_cache_size() && !is_shared {
                             crawl.is_fleeting = true;
-                            crawl.store = Store::new();
+                            crawl.store = Store::default();
                             drop(crawl);
                             self.unlist();
                             self.at = 0;

@@ -83,16 +83,9 @@ pub fn leave_at_exit() {
     process::at_exit(|| HAS_LEFT.store(true, Ordering::Relaxed));
 }
 
-fn monotonic() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes one timespec.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
-    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1_000
-}
-
 fn offset() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    (since.as_micros() as u64).saturating_sub(monotonic())
+    (since.as_micros() as u64).saturating_sub(process::monotonic())
 }
 
 /// Microseconds since 1970, by a clock that does not go back and is the same for all who share limits.
@@ -102,7 +95,7 @@ pub fn now() -> u64 {
         found = if is_shared() { BOOK.share().offset } else { offset() };
         OFFSET.set(found);
     }
-    monotonic() + found
+    process::monotonic() + found
 }
 
 /// The limiters: those of all backends, or the session's own where there are none.

@@ -27,8 +27,7 @@ struct Input {
     /// The type under a domain; the same where there is none.
     base: Oid,
     typmod: i32,
-    function: pg_sys::FmgrInfo,
-    io_param: Oid,
+    input: datum::Input,
 }
 
 /// Makes rows.
@@ -183,15 +182,7 @@ fn told(column: &str, error: MaskError) -> Error {
 
 impl Input {
     fn new(of: Oid, typmod: i32) -> Input {
-        let (mut function, mut io_param) = (Oid::INVALID, Oid::INVALID);
-        let mut info = pg_sys::FmgrInfo::default();
-        // SAFETY: lookups of a type that exists; what is kept lies in the current memory context, the
-        // query's.
-        unsafe {
-            pg_sys::getTypeInputInfo(of, &mut function, &mut io_param);
-            pg_sys::fmgr_info(function, &mut info);
-        }
-        Input { of, base: types::base_type(of), typmod, function: info, io_param }
+        Input { of, base: types::base_type(of), typmod, input: datum::Input::new(of, typmod) }
     }
 
     fn datum(&mut self, value: &Value) -> Result<Datum> {
@@ -205,38 +196,15 @@ impl Input {
                 Datum::from(*at)
             }
             (Value::Date(days), pg_sys::DATEOID) if is_plain => Datum::from(*days),
-            (Value::Text(text), pg_sys::TEXTOID) if is_plain => {
-                // SAFETY: copies the bytes into the current memory context.
-                unsafe {
-                    let text = pg_sys::cstring_to_text_with_len(
-                        text.as_ptr().cast(),
-                        text.len() as std::ffi::c_int,
-                    );
-                    Datum::from(text)
-                }
-            }
-            (Value::Json(text), _) => self.read(&without_nul(text)),
-            (Value::Text(text), _) | (Value::Numeric(text), _) => self.read(text),
+            (Value::Text(text), pg_sys::TEXTOID) if is_plain => datum::text(text),
+            (Value::Json(text), _) => self.input.read(&without_nul(text)),
+            (Value::Text(text), _) | (Value::Numeric(text), _) => self.input.read(text),
             (value, _) => {
                 let mut text = String::new();
                 write(value, &mut text);
-                self.read(&text)
+                self.input.read(&text)
             }
         })
-    }
-
-    /// By the type's input function, which raises what it does not take.
-    fn read(&mut self, text: &str) -> Datum {
-        let text = std::ffi::CString::new(text).unwrap_or_default();
-        // SAFETY: the type's own function with NUL-terminated text.
-        unsafe {
-            pg_sys::InputFunctionCall(
-                &mut self.function,
-                text.as_ptr().cast_mut(),
-                self.io_param,
-                self.typmod,
-            )
-        }
     }
 }
 

@@ -6,8 +6,8 @@
 
 use super::limits::{self, BackendLimiters};
 use crate::pg::error::{Error, Result};
-use crate::pg::wait;
-use pgrx::{PgSqlErrorCode as Code, pg_sys};
+use crate::pg::{datum, wait};
+use pgrx::PgSqlErrorCode as Code;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
@@ -35,8 +35,7 @@ pub fn session() -> Result<&'static Session> {
     if let Some(session) = SESSION.with(|cell| cell.get().copied()) {
         return Ok(session);
     }
-    // SAFETY: a plain question.
-    if unsafe { pg_sys::GetDatabaseEncoding() } != pg_sys::pg_enc::PG_UTF8 as i32 {
+    if !datum::is_utf8() {
         return Err(Error::new(
             Code::ERRCODE_FEATURE_NOT_SUPPORTED,
             "tables of HTTP APIs need a database whose encoding is UTF8",
@@ -54,34 +53,12 @@ pub fn session() -> Result<&'static Session> {
     Ok(SESSION.with(|cell| *cell.get_or_init(|| session)))
 }
 
-/// Shows in `pg_stat_activity` that the backend waits, while it lives.
-struct Waiting(u32);
-
-impl Waiting {
-    fn begin() -> Waiting {
-        // SAFETY: what pgstat_report_wait_start() does, an inline function; the place is this backend's.
-        unsafe {
-            let place = pg_sys::my_wait_event_info;
-            let before = *place;
-            *place = pg_sys::PG_WAIT_EXTENSION;
-            Waiting(before)
-        }
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        // SAFETY: as above.
-        unsafe { *pg_sys::my_wait_event_info = self.0 };
-    }
-}
-
 impl Session {
     /// The value of a future. Raises what interrupts it; the future is dropped then, with its caller.
     pub fn wait<F: Future>(&self, future: F) -> F::Output {
         let mut future = std::pin::pin!(future);
         loop {
-            let waiting = Waiting::begin();
+            let waiting = wait::Shown::begin();
             let result = self
                 .runtime
                 .block_on(async { tokio::time::timeout(TICK, future.as_mut()).await });
