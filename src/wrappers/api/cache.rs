@@ -173,9 +173,7 @@ fn make_room() {
 pub fn clear(server: Option<u32>) -> usize {
     let gone = crawls(|crawls| {
         let is_gone = |crawl: &Rc<RefCell<Crawl>>| {
-            server.is_none_or(|server| {
-                crawl.try_borrow().is_ok_and(|crawl| crawl.server == server)
-            })
+            server.is_none_or(|server| crawl.try_borrow().is_ok_and(|crawl| crawl.server == server))
         };
         let (gone, stay) = std::mem::take(crawls).into_iter().partition(is_gone);
         *crawls = stay;

@@ -26,8 +26,11 @@ pub fn scan(
         let source = source::planned(server, node.user())?;
         let table = ApiTable::load(Oid::from(plan.relation), &source, false)?;
         let condition = |at: usize| local.get(at).cloned().unwrap_or_default();
-        let mut lines: Vec<String> =
-            plan.kept.iter().map(|kept| format!("{}: {}", kept.reason, condition(kept.at))).collect();
+        let mut lines: Vec<String> = plan
+            .kept
+            .iter()
+            .map(|kept| format!("{}: {}", kept.reason, condition(kept.at)))
+            .collect();
         match scan::requests(plan, &table, &source, &[]) {
             Ok(planned) => {
                 let mut taken = Vec::new();
@@ -35,7 +38,9 @@ pub fn scan(
                     match what {
                         Taken::Exactly => taken.push(condition(*at)),
                         Taken::Wider => taken.push(format!("{} (wider)", condition(*at))),
-                        Taken::No => lines.push(format!("not taken by the API: {}", condition(*at))),
+                        Taken::No => {
+                            lines.push(format!("not taken by the API: {}", condition(*at)))
+                        }
                     }
                 }
                 if !taken.is_empty() {
@@ -45,7 +50,8 @@ pub fn scan(
                     out.integer(c"API Limit", None, limit);
                 }
                 // With the values that it was executed with, if it was.
-                let told = stats.as_ref().map(|stats| &stats.lines).filter(|lines| !lines.is_empty());
+                let told =
+                    stats.as_ref().map(|stats| &stats.lines).filter(|lines| !lines.is_empty());
                 out.text(c"API Request", &requests(told.unwrap_or(&planned.requests)));
             }
             Err(error) => out.text(c"API Request", &format!("none: {}", error.message())),

@@ -48,11 +48,9 @@ entry_point!(
     pg_finfo_warehouse_braintree_fdw_validator,
     |call| validator(Vendor::Braintree, call)
 );
-entry_point!(
-    warehouse_airtable_fdw_validator,
-    pg_finfo_warehouse_airtable_fdw_validator,
-    |call| validator(Vendor::Airtable, call)
-);
+entry_point!(warehouse_airtable_fdw_validator, pg_finfo_warehouse_airtable_fdw_validator, |call| {
+    validator(Vendor::Airtable, call)
+});
 
 fn validator(vendor: Vendor, call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: declared with two arguments, text[] and oid, and STRICT.

@@ -9,7 +9,9 @@ use crate::pg::catalog;
 use crate::pg::error::{Error, OrRaise};
 use crate::pg::executor::ScanNode;
 use crate::pg::explain::Explain;
+use crate::pg::join_node;
 use crate::pg::list;
+use crate::pg::node::Kind;
 use crate::pg::planner::{self, Planner, Rel};
 use crate::pg::types;
 use crate::wrappers::replica::options::Owner;
@@ -48,8 +50,10 @@ pub fn validator(vendor: Vendor, list: Datum, catalog: Oid) {
     }
 }
 
+/// # Safety
+/// Postgres calls it.
 #[pg_guard]
-unsafe extern "C-unwind" fn get_foreign_rel_size(
+pub unsafe extern "C-unwind" fn get_foreign_rel_size(
     root: *mut pg_sys::PlannerInfo,
     rel: *mut pg_sys::RelOptInfo,
     relation: Oid,
@@ -75,7 +79,7 @@ unsafe extern "C-unwind" fn get_foreign_plan(
     root: *mut pg_sys::PlannerInfo,
     rel: *mut pg_sys::RelOptInfo,
     _relation: Oid,
-    _path: *mut pg_sys::ForeignPath,
+    path: *mut pg_sys::ForeignPath,
     tlist: *mut pg_sys::List,
     clauses: *mut pg_sys::List,
     outer: *mut pg_sys::Plan,
@@ -83,11 +87,18 @@ unsafe extern "C-unwind" fn get_foreign_plan(
     // SAFETY: the planner's own pointers; lists are made in its context.
     unsafe {
         let rel = Rel::new(rel);
-        let chosen =
-            plan::build(Planner::new(root), rel, planner::clauses(clauses)).or_raise();
+        let keyed = planner::conjuncts((*path).fdw_private.cast()).into_iter().skip(1).collect();
+        let clauses = planner::clauses(clauses);
+        let chosen = plan::build(Planner::new(root), rel, clauses, keyed).or_raise();
         let mut exprs = std::ptr::null_mut();
         for node in &chosen.params {
-            exprs = list::push(exprs, node.as_ptr());
+            exprs = list::push(
+                exprs,
+                match node.kind() {
+                    Kind::Batch { .. } => join_node::placeholder(node.result_type()),
+                    _ => node.as_ptr(),
+                },
+            );
         }
         let mut local = std::ptr::null_mut();
         for node in &chosen.local {

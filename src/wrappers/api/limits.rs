@@ -121,9 +121,11 @@ impl Book {
     fn limiter(&mut self, key: [u8; 16], now: u64) -> Option<&mut Limiter> {
         let known = self.places.iter().position(|place| place.used != 0 && place.key == key);
         let at = known.or_else(|| {
-            let idle = self.places.iter().enumerate().filter(|(_, place)| {
-                place.used == 0 || place.used + 60_000_000 < now
-            });
+            let idle = self
+                .places
+                .iter()
+                .enumerate()
+                .filter(|(_, place)| place.used == 0 || place.used + 60_000_000 < now);
             let at = idle.min_by_key(|(_, place)| place.used).map(|(at, _)| at)?;
             self.places[at] = Place { key, used: now, limiter: Limiter::default() };
             Some(at)
@@ -141,7 +143,8 @@ pub fn clear(server: u32) {
         return;
     }
     let mut book = BOOK.exclusive();
-    let same = |one: &&mut Clearing| one.at == 0 || one.database == database && one.server == server;
+    let same =
+        |one: &&mut Clearing| one.at == 0 || one.database == database && one.server == server;
     match book.clearings.iter_mut().find(same) {
         Some(place) => *place = Clearing { database, server, at: now },
         None => book.all_cleared = now,

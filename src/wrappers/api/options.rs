@@ -39,9 +39,7 @@ pub fn validate(vendor: Vendor, options: &[RawOption], owner: Owner) -> Result<(
         },
         Owner::Server => {
             let found = match vendor {
-                Vendor::Braintree => {
-                    braintree::Options::parse(pairs(options, OURS)).map(drop)
-                }
+                Vendor::Braintree => braintree::Options::parse(pairs(options, OURS)).map(drop),
                 Vendor::Airtable => airtable::Options::parse(pairs(options, OURS)).map(drop),
             };
             found.map_err(|error| misplaced(vendor, error))?;

@@ -4,12 +4,14 @@
 //! [`build`] for the path that was chosen. Nothing here sends a request. Every condition is checked here
 //! again, whatever the API takes of it.
 
+use super::handler;
 use super::private::{Constant, Fetched, Kept, ScanPlan};
 use super::source::{self, Source};
 use super::table::{ApiTable, Scope};
 use crate::pg::error::{Error, Result};
-use crate::pg::node::Node;
-use crate::pg::planner::{Clause, Cost, Outer, Planner, Rel};
+use crate::pg::join_node::{Equality, any_of};
+use crate::pg::node::{Kind, Node};
+use crate::pg::planner::{Clause, Cost, Outer, Planner, Rel, Way};
 use crate::pg::{catalog, identity};
 use crate::privacy::policy::Shown;
 use crate::privacy::right;
@@ -180,6 +182,45 @@ pub fn add_paths(planner: Planner<'_>, rel: Rel<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Whether a relation is a table of an API.
+pub fn is_ours(rel: Rel<'_>) -> bool {
+    rel.is_planned_by(Some(handler::get_foreign_rel_size))
+}
+
+/// A way to read the rows that belong to a batch of keys, and what reading those of all keys costs; `None`
+/// if the API takes no lists of any of the columns.
+pub fn keyed<'p>(
+    planner: Planner<'p>,
+    rel: Rel<'p>,
+    equalities: &[Equality<'p>],
+    keys: f64,
+) -> Option<(Way<'p>, Cost)> {
+    let sized = sized(rel).ok()?;
+    let scope = Scope { relation: rel.relid(), table: &sized.table };
+    for (at, equality) in equalities.iter().enumerate() {
+        let Some(condition) = any_of(equality, equality.inner, at) else { continue };
+        let mut converter = Converter::new(planner, &scope);
+        let Ok(Expr::AnyAll { left, .. }) = converter.clause(condition) else { continue };
+        let Expr::Column(column) = plain(*left) else { continue };
+        let connector = sized.source.api.connector();
+        let Some(size) = connector.batch(&sized.table.table, &column.name) else { continue };
+        let fraction = planner.selectivity(rel, &[equality.clause]).clamp(0.0, 1.0);
+        let rows = (rel.rows() * (keys * fraction).min(1.0)).max(1.0);
+        let requests = (keys / size.max(1) as f64).ceil().max(1.0) + (rows / PAGE).ceil();
+        let cost = Cost { rows, startup: REQUEST, total: requests * REQUEST + rows * ROW };
+        return Some((rel.keyed(planner, cost, "", &[condition]), cost));
+    }
+    None
+}
+
+/// An expression under collations.
+fn plain(expr: Expr) -> Expr {
+    match expr {
+        Expr::Collate { arg, .. } => plain(*arg),
+        expr => expr,
+    }
+}
+
 /// A chosen scan.
 pub struct Chosen<'p> {
     /// What is written down.
@@ -191,11 +232,12 @@ pub struct Chosen<'p> {
 }
 
 /// GetForeignPlan: writes the scan down. `clauses` are the table's conditions, with those that only this
-/// path can apply.
+/// path can apply; `keyed` those of a batch of keys, which the join checks.
 pub fn build<'p>(
     planner: Planner<'p>,
     rel: Rel<'p>,
     clauses: Vec<Clause<'p>>,
+    keyed: Vec<Node<'p>>,
 ) -> Result<Chosen<'p>> {
     let sized = sized(rel)?;
     let table = &sized.table;
@@ -214,7 +256,19 @@ pub fn build<'p>(
         }
         local.push(clause.node());
     }
-    let limit = if kept.is_empty() { limit(planner, rel) } else { None };
+    let is_keyed = !keyed.is_empty();
+    for node in keyed {
+        conditions.push(converter.condition(node).map_err(|reason| {
+            Error::bug(format!("keys were to be sent that cannot be: {reason}"))
+        })?);
+    }
+    let batched =
+        converter.params.iter().enumerate().filter_map(|(at, param)| match param.kind() {
+            Kind::Batch { key } => Some((key, at)),
+            _ => None,
+        });
+    let batched = batched.collect();
+    let limit = if kept.is_empty() && !is_keyed { limit(planner, rel) } else { None };
     let needed = rel.needed_columns(&local);
     let (fetched, constants) = columns(table, &needed);
     let plan = ScanPlan {
@@ -226,6 +280,7 @@ pub fn build<'p>(
         fetched,
         constants,
         limit,
+        batched,
         clear: sized.clear.clone(),
     };
     Ok(Chosen { plan, params: converter.params, local })
@@ -278,7 +333,8 @@ fn columns(table: &ApiTable, needed: &[i16]) -> (Vec<Fetched>, Vec<Constant>) {
         }
     }
     for at in 0..fetched.len() {
-        let Some(mask) = fetched[at].mask.as_ref().and_then(|text| text.parse::<Mask>().ok()) else {
+        let Some(mask) = fetched[at].mask.as_ref().and_then(|text| text.parse::<Mask>().ok())
+        else {
             continue;
         };
         let mut others = Vec::new();

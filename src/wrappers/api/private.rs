@@ -69,6 +69,10 @@ pub struct ScanPlan {
     /// No more rows are needed than so many that satisfy the conditions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
+    /// What the scan takes of a batch of keys: the number of each key, and that of the parameter that is
+    /// the array of its values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub batched: Vec<(usize, usize)>,
     /// The protected columns that are read in clear, for who has the right.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clear: Vec<String>,

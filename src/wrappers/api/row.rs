@@ -49,11 +49,8 @@ impl RowMaker {
             let masker = column.mask.as_ref().map(|mask| ColumnMasker::new(column, mask, of));
             columns.push((column.target, masker.transpose()?, Input::new(of, column.typmod)));
         }
-        let mut maker = RowMaker {
-            columns,
-            values: vec![Datum::from(0); width],
-            nulls: vec![true; width],
-        };
+        let mut maker =
+            RowMaker { columns, values: vec![Datum::from(0); width], nulls: vec![true; width] };
         for constant in constants {
             maker.values[constant.target] =
                 datum::from_text(&constant.text, Oid::from(constant.of), constant.typmod);

@@ -11,7 +11,10 @@ use crate::pg::catalog;
 use crate::pg::error::{Error, Result};
 use crate::pg::executor::{Params, ScanNode};
 use crate::privacy::right;
+use crate::wrappers::replica::lookup::{self, Batch};
 use pgrx::pg_sys::{self, Oid};
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 use warehouse_core::connectors::{Counts, Line, Param, Query, Row};
 
@@ -35,6 +38,8 @@ pub struct Scan {
     user: Oid,
     table: ApiTable,
     params: Params,
+    /// The batch of keys whose rows it reads, of a plan that says so.
+    batch: Option<Rc<RefCell<Batch>>>,
     maker: RowMaker,
     reader: Option<Reader>,
     /// The values of the parameters that the reader was begun with.
@@ -63,6 +68,7 @@ impl Scan {
             user,
             table,
             params: node.params(),
+            batch: if plan.batched.is_empty() { None } else { lookup::current() },
             maker,
             reader: None,
             values: Vec::new(),
@@ -80,8 +86,9 @@ impl Scan {
             return Ok(node.empty_slot());
         }
         let session = session::session()?;
-        if self.reader.is_none() {
-            self.open(node, session)?;
+        if self.reader.is_none() && !self.open(node, session)? {
+            self.finished = true;
+            return Ok(node.empty_slot());
         }
         let row = loop {
             if let Some(row) = self.page.next() {
@@ -90,7 +97,10 @@ impl Scan {
             let Some(reader) = self.reader.as_mut() else {
                 return Err(Error::bug("a foreign scan has nothing to read"));
             };
-            match reader.next_page(session).map_err(|error| named(&self.plan, self.server, error))? {
+            match reader
+                .next_page(session)
+                .map_err(|error| named(&self.plan, self.server, error))?
+            {
                 Some(rows) => self.page = rows.into_iter(),
                 None => {
                     self.finished = true;
@@ -105,9 +115,17 @@ impl Scan {
         })
     }
 
-    /// Begins to read.
-    fn open(&mut self, node: ScanNode<'_>, session: &Session) -> Result<()> {
-        let texts = node.texts(&self.params);
+    /// Begins to read; false if there can be no row.
+    fn open(&mut self, node: ScanNode<'_>, session: &Session) -> Result<bool> {
+        let mut texts = node.texts(&self.params);
+        if !self.plan.batched.is_empty() {
+            let batch = self.batch.as_ref().ok_or_else(|| Error::bug("a scan lacks its batch"))?;
+            let keys: Vec<usize> = self.plan.batched.iter().map(|(key, _)| *key).collect();
+            let Some(arrays) = batch.borrow().arrays(&keys, &[]) else { return Ok(false) };
+            for ((_, param), array) in self.plan.batched.iter().zip(arrays) {
+                texts[*param] = Some(array);
+            }
+        }
         let values = texts.into_iter().map(|text| text.map_or(Param::Null, Param::Text)).collect();
         self.values = values;
         let source = source::asked(self.server, self.user)
@@ -121,7 +139,7 @@ impl Scan {
         self.stats.reads += 1;
         self.stats.hits += u64::from(reader.from != From::Api);
         self.reader = Some(reader);
-        Ok(())
+        Ok(true)
     }
 
     fn requests(

@@ -59,9 +59,8 @@ impl Session {
         let mut future = std::pin::pin!(future);
         loop {
             let waiting = wait::Shown::begin();
-            let result = self
-                .runtime
-                .block_on(async { tokio::time::timeout(TICK, future.as_mut()).await });
+            let result =
+                self.runtime.block_on(async { tokio::time::timeout(TICK, future.as_mut()).await });
             drop(waiting);
             self.host.tell();
             if let Ok(value) = result {

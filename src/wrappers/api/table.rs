@@ -69,8 +69,7 @@ impl ApiTable {
         let (table, ttl) = match vendor {
             Vendor::Braintree => {
                 let options = BraintreeTable::parse(&declared.options).map_err(named)?;
-                let name =
-                    options.table_name.unwrap_or_else(|| types::relation_name(relation));
+                let name = options.table_name.unwrap_or_else(|| types::relation_name(relation));
                 let found = braintree::tables().into_iter().find(|table| table.name == name);
                 let table = found.ok_or_else(|| {
                     Error::new(

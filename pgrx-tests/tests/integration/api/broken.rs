@@ -76,7 +76,8 @@ fn what_stays_is_an_error() -> Result<()> {
 
 #[test]
 fn a_service_that_is_not_there() -> Result<()> {
-    let (apis, mut client) = Apis::imported("broken_gone", 40, ", retry_timeout '500ms', cache_ttl '0'")?;
+    let (apis, mut client) =
+        Apis::imported("broken_gone", 40, ", retry_timeout '500ms', cache_ttl '0'")?;
     drop(apis);
     refused(&mut client, "SELECT * FROM b.plans")?.says("08006", &["plans"])?;
     refused(&mut client, "SELECT * FROM a.contacts")?.says("08006", &["contacts"])?;

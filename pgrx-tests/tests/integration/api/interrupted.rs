@@ -84,17 +84,18 @@ fn everywhere_a_table_can_stand() -> Result<()> {
     let (_apis, mut client) = Apis::imported("places", 120, "")?;
     let all = rows(&mut client, "SELECT count(*) FROM b.transactions")?;
     // Rescans.
-    run(&mut client, "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off; SET enable_memoize = off")?;
+    run(
+        &mut client,
+        "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off; SET enable_memoize = off",
+    )?;
     expect(
         &mut client,
         "SELECT count(*) FROM generate_series(1, 3) g, LATERAL (SELECT * FROM b.transactions t OFFSET 0) x",
         &(3 * all.parse::<u32>()?).to_string(),
     )?;
-    expect(
-        &mut client,
-        "SELECT count(*) FROM b.plans p, b.plans q WHERE p.id <= q.id",
-        &rows(&mut client, "SELECT n * (n + 1) / 2 FROM (SELECT count(*) AS n FROM b.plans) x")?,
-    )?;
+    let pairs =
+        rows(&mut client, "SELECT n * (n + 1) / 2 FROM (SELECT count(*) AS n FROM b.plans) x")?;
+    expect(&mut client, "SELECT count(*) FROM b.plans p, b.plans q WHERE p.id <= q.id", &pairs)?;
     run(&mut client, "RESET ALL")?;
     expect(
         &mut client,
@@ -109,13 +110,23 @@ fn everywhere_a_table_can_stand() -> Result<()> {
              BEGIN PERFORM 1 / (n % 7); EXCEPTION WHEN division_by_zero THEN NULL; END; END LOOP; RETURN n; END $$",
     )?;
     expect(&mut client, "SELECT f()", &all)?;
-    run(&mut client, "BEGIN; DECLARE c SCROLL CURSOR FOR SELECT id FROM b.transactions; MOVE 40 IN c; MOVE BACKWARD ALL IN c")?;
+    run(
+        &mut client,
+        "BEGIN; DECLARE c SCROLL CURSOR FOR SELECT id FROM b.transactions; MOVE 40 IN c; MOVE BACKWARD ALL IN c",
+    )?;
     let first = rows(&mut client, "FETCH 1 FROM c")?;
     run(&mut client, "COMMIT")?;
     expect(&mut client, "SELECT id FROM b.transactions LIMIT 1", &first)?;
-    run(&mut client, "BEGIN; DECLARE d CURSOR WITH HOLD FOR SELECT id FROM b.transactions; FETCH 1 FROM d; COMMIT")?;
+    run(
+        &mut client,
+        "BEGIN; DECLARE d CURSOR WITH HOLD FOR SELECT id FROM b.transactions; FETCH 1 FROM d; COMMIT",
+    )?;
     expect(&mut client, "SELECT count(*) FROM b.transactions", &all)?;
     run(&mut client, "CLOSE d; CREATE TABLE t AS SELECT * FROM b.transactions")?;
-    expect(&mut client, "WITH x AS MATERIALIZED (SELECT * FROM b.transactions) SELECT count(*) FROM x, (SELECT 1) y", &all)?;
+    expect(
+        &mut client,
+        "WITH x AS MATERIALIZED (SELECT * FROM b.transactions) SELECT count(*) FROM x, (SELECT 1) y",
+        &all,
+    )?;
     Ok(())
 }

@@ -23,12 +23,24 @@ use crate::ask::run;
 use crate::support::Shared;
 
 /// The secrets that nothing may show.
-const SECRETS: [&str; 3] = ["private_key", "patEmulator.0123456789", "cHVibGljX2tleTpwcml2YXRlX2tleQ"];
+const SECRETS: [&str; 3] =
+    ["private_key", "patEmulator.0123456789", "cHVibGljX2tleTpwcml2YXRlX2tleQ"];
 
 /// A warehouse that all tests share, each with a database of its own.
 fn cluster() -> Result<&'static Cluster> {
     static CLUSTER: Shared<Cluster> = Shared::new();
-    CLUSTER.get(|| Cluster::builder("apis").preload("warehouse").start())
+    CLUSTER.get(|| {
+        let cluster = Cluster::builder("apis").preload("warehouse").start()?;
+        let mut client = cluster.connect("postgres")?;
+        let file = cluster.socket_dir().join("warehouse.key");
+        run(&mut client, &format!("ALTER SYSTEM SET warehouse.key_file = '{}'", file.display()))?;
+        run(&mut client, "SELECT pg_reload_conf()")?;
+        run(&mut client, "CREATE EXTENSION warehouse")?;
+        // The configuration is reloaded between statements.
+        run(&mut client, "SELECT pg_sleep(0.1)")?;
+        run(&mut client, "SELECT warehouse.create_key()")?;
+        Ok(cluster)
+    })
 }
 
 /// Emulators of both APIs, and a database with both servers.
@@ -85,6 +97,8 @@ impl Apis {
             ),
         )?;
         open(&mut client)?;
+        // Its formula says number and gives lists.
+        run(&mut client, "ALTER FOREIGN TABLE a.everything ALTER COLUMN pairs TYPE jsonb")?;
         apis.braintree.log().clear();
         apis.airtable.log().clear();
         Ok((apis, client))

@@ -30,7 +30,8 @@ fn compare_members(table: &str, wanted: &Value, row: &Value) -> Result<usize> {
         let Some(found) = row.get(name) else { continue };
         let same = match (value, found) {
             (Value::String(wanted), Value::Number(found)) => {
-                wanted.is_empty() || *wanted == found.to_string()
+                // To the digit it is compared below.
+                wanted.parse::<f64>().ok() == found.as_f64()
             }
             (Value::String(wanted), Value::String(found)) => {
                 // Instants are written otherwise; attrs tell.
@@ -38,7 +39,9 @@ fn compare_members(table: &str, wanted: &Value, row: &Value) -> Result<usize> {
             }
             (Value::String(wanted), Value::Null) => wanted.is_empty(),
             (Value::Null, found) => found.is_null() || *found == Value::Bool(false),
-            (Value::Number(wanted), Value::Number(found)) => wanted.to_string() == found.to_string(),
+            (Value::Number(wanted), Value::Number(found)) => {
+                wanted.to_string() == found.to_string()
+            }
             (Value::Bool(wanted), Value::Bool(found)) => wanted == found,
             _ => continue,
         };
@@ -59,7 +62,8 @@ fn braintree_is_read_as_it_is() -> Result<()> {
         let by_id = |row: &Value| row["id"].to_string();
         let rows: HashMap<String, &Value> = found.iter().map(|row| (by_id(row), row)).collect();
         for wanted in &truth {
-            let row = rows.get(&by_id(wanted)).with_context(|| format!("{table} lacks {wanted}"))?;
+            let row =
+                rows.get(&by_id(wanted)).with_context(|| format!("{table} lacks {wanted}"))?;
             if let Some(path) = difference(&canonical(wanted), &canonical(&row["attrs"])) {
                 anyhow::bail!("{table} {}: attrs{path}", wanted["id"]);
             }
@@ -67,6 +71,12 @@ fn braintree_is_read_as_it_is() -> Result<()> {
         }
     }
     ensure!(compared > 5_000, "only {compared} members were compared");
+    // Money to the digit.
+    let exact = rows(
+        &mut client,
+        "SELECT bool_and(amount::text = attrs->>'amount'), count(*) > 100 FROM b.transactions",
+    )?;
+    ensure!(exact == "t|t", "{exact}");
     // Those that are derived of others, and those read by key.
     let derived = rows(
         &mut client,
@@ -81,10 +91,8 @@ fn braintree_is_read_as_it_is() -> Result<()> {
 #[test]
 fn every_table_can_be_read() -> Result<()> {
     let (_apis, mut client) = Apis::imported("truth_all", 60, "")?;
-    let tables = rows(
-        &mut client,
-        "SELECT c.oid::regclass FROM pg_class c WHERE relkind = 'f' ORDER BY 1",
-    )?;
+    let tables =
+        rows(&mut client, "SELECT c.oid::regclass FROM pg_class c WHERE relkind = 'f' ORDER BY 1")?;
     let mut refused = Vec::new();
     for table in tables.lines() {
         match client.simple_query(&format!("SELECT * FROM {table}")) {
@@ -147,7 +155,12 @@ fn airtable_is_read_as_it_is() -> Result<()> {
                     ("jsonb", value) => found == value,
                     _ => continue,
                 };
-                ensure!(same, "{local}.{} of {}: {found} instead of {value}", parts[1], wanted["id"]);
+                ensure!(
+                    same,
+                    "{local}.{} of {}: {found} instead of {value}",
+                    parts[1],
+                    wanted["id"]
+                );
                 compared += 1;
             }
         }
