@@ -14,6 +14,8 @@ COMMENT ON FUNCTION warehouse.merge_schema(text, jsonb, text, text[]) IS
   'Merges tables of the same name from several sources into partitioned tables with a site column. Run it again after a source changed: it applies and reports the drift row by row.';
 COMMENT ON FUNCTION warehouse.drop_site(text, text) IS
   'Takes a site out of every merged table of a schema.';
+COMMENT ON FUNCTION warehouse.clear_cache(text) IS
+  'Lets no session use answers of an HTTP API''s server that were asked for before now; returns how many this session had.';
 
 -- What changes definitions is for those who may create them; what looks is for everybody.
 REVOKE ALL ON FUNCTION warehouse.merge_schema(text, jsonb, text, text[]) FROM PUBLIC;

@@ -13,6 +13,7 @@ mod wrappers;
 
 pgrx::extension_sql_file!("../sql/bootstrap.sql", name = "bootstrap", bootstrap);
 pgrx::extension_sql_file!("../sql/replica.sql", name = "replica");
+pgrx::extension_sql_file!("../sql/api.sql", name = "api", requires = ["replica"]);
 pgrx::extension_sql_file!(
     "../sql/privacy_functions.sql",
     name = "privacy_functions",
@@ -84,6 +85,7 @@ pgrx::extension_sql_file!(
     name = "privacy",
     requires = [
         "replica",
+        "api",
         privacy::policy::reads_as,
         privacy::audit::record_sql,
         privacy::classify::classify,
@@ -120,6 +122,7 @@ pub extern "C-unwind" fn _PG_init() {
     wrappers::replica::lookup::install();
     wrappers::replica::pool::install();
     wrappers::replica::samples::install();
+    wrappers::api::install();
     materialize::progress::install();
     jobs::install();
 }

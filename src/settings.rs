@@ -11,6 +11,7 @@ static MAX_CONNECTIONS_PER_SERVER: GucSetting<i32> = GucSetting::<i32>::new(32);
 static PARTITIONWISE: GucSetting<bool> = GucSetting::<bool>::new(true);
 static LOOKUP_BATCH_SIZE: GucSetting<i32> = GucSetting::<i32>::new(500);
 static REPLICA_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(600);
+static API_CACHE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(256 * 1024);
 static EXCHANGE_PATIENCE: GucSetting<i32> = GucSetting::<i32>::new(30_000);
 static JOBS: GucSetting<bool> = GucSetting::<bool>::new(true);
 static MAX_RUNNING_REFRESHES: GucSetting<i32> = GucSetting::<i32>::new(4);
@@ -89,6 +90,16 @@ pub fn define() {
         3_600_000,
         GucContext::Userset,
         GucFlags::UNIT_MS,
+    );
+    GucRegistry::define_int_guc(
+        c"warehouse.api_cache_size",
+        c"Size of the answers of HTTP APIs that a session keeps to use again.",
+        c"What does not fit into memory lies in temporary files. A larger answer is read without being kept.",
+        &API_CACHE_SIZE,
+        0,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::UNIT_KB,
     );
     define_jobs();
     // SAFETY: the hook is guarded.
@@ -265,6 +276,11 @@ pub fn max_connections_per_server() -> u32 {
 /// `warehouse.partitionwise`.
 pub fn partitionwise() -> bool {
     PARTITIONWISE.get()
+}
+
+/// `warehouse.api_cache_size` in bytes.
+pub fn api_cache_size() -> u64 {
+    API_CACHE_SIZE.get().max(0) as u64 * 1024
 }
 
 /// `warehouse.exchange_patience`.

@@ -2,7 +2,7 @@
 
 use super::error::{Error, Result};
 use super::list;
-use super::sql::borrowed;
+use super::sql::{borrowed, owned};
 use pgrx::pg_sys::Oid;
 use pgrx::{PgSqlErrorCode, pg_sys};
 use std::ffi::CString;
@@ -398,4 +398,14 @@ pub fn column_number(relation: Oid, name: &str) -> Option<i16> {
     // SAFETY: NUL-terminated name; 0 for none.
     let number = unsafe { pg_sys::get_attnum(relation, name.as_ptr()) };
     (number > 0).then_some(number)
+}
+
+/// The name of the handler function of a server's wrapper.
+pub fn handler_name(server: Oid) -> String {
+    // SAFETY: plain lookups, which raise where there is no such server; the name is palloc'd.
+    unsafe {
+        let server = pg_sys::GetForeignServer(server);
+        let wrapper = pg_sys::GetForeignDataWrapper((*server).fdwid);
+        owned(pg_sys::get_func_name((*wrapper).fdwhandler))
+    }
 }

@@ -84,3 +84,50 @@ pub fn is_plain(of: Oid) -> bool {
             | pg_sys::UUIDOID
     )
 }
+
+/// Whether this database holds text in UTF-8.
+pub fn is_utf8() -> bool {
+    // SAFETY: a plain question.
+    unsafe { pg_sys::GetDatabaseEncoding() == pg_sys::pg_enc::PG_UTF8 as i32 }
+}
+
+/// A text, in the current memory context.
+pub fn text(text: &str) -> Datum {
+    // SAFETY: copies the bytes.
+    unsafe {
+        let len = text.len() as std::ffi::c_int;
+        Datum::from(pg_sys::cstring_to_text_with_len(text.as_ptr().cast(), len))
+    }
+}
+
+/// The input function of a type, looked up once. It lives as long as the memory context that was current
+/// when it was made.
+pub struct Input {
+    function: pg_sys::FmgrInfo,
+    io_param: Oid,
+    typmod: i32,
+}
+
+impl Input {
+    /// Of a type that exists.
+    pub fn new(of: Oid, typmod: i32) -> Input {
+        let (mut function, mut io_param) = (Oid::INVALID, Oid::INVALID);
+        let mut info = pg_sys::FmgrInfo::default();
+        // SAFETY: lookups; what is kept lies in the current memory context.
+        unsafe {
+            pg_sys::getTypeInputInfo(of, &mut function, &mut io_param);
+            pg_sys::fmgr_info(function, &mut info);
+        }
+        Input { function: info, io_param, typmod }
+    }
+
+    /// The value of a text, in the current memory context. Raises what the type does not take.
+    pub fn read(&mut self, text: &str) -> Datum {
+        let text = std::ffi::CString::new(text).unwrap_or_default();
+        // SAFETY: the type's own function with NUL-terminated text.
+        unsafe {
+            let text = text.as_ptr().cast_mut();
+            pg_sys::InputFunctionCall(&mut self.function, text, self.io_param, self.typmod)
+        }
+    }
+}

@@ -116,6 +116,12 @@ impl<'e> ScanNode<'e> {
 
     /// The values of the parameters now, each as a complete SQL literal.
     pub fn evaluate(self, params: &Params) -> Vec<String> {
+        let texts = self.texts(params).into_iter();
+        texts.map(|text| text.map_or_else(|| "NULL".to_owned(), |t| quote::literal(&t))).collect()
+    }
+
+    /// The values of the parameters now, each as text; `None` for NULL.
+    pub fn texts(self, params: &Params) -> Vec<Option<String>> {
         if params.0.is_empty() {
             return Vec::new();
         }
@@ -130,7 +136,7 @@ impl<'e> ScanNode<'e> {
                     let econtext = (*self.0).ss.ps.ps_ExprContext;
                     let value = pg_sys::ExecEvalExprSwitchContext(param.expr, econtext, &mut null);
                     if null {
-                        "NULL".to_owned()
+                        None
                     } else {
                         // The expression itself is of this session, its styles too.
                         let _modes = (!param.plain).then(TransmissionModes::enter);
@@ -138,7 +144,7 @@ impl<'e> ScanNode<'e> {
                         pg_sys::CurrentMemoryContext = (*econtext).ecxt_per_tuple_memory;
                         let text = to_text(value, param.of);
                         pg_sys::CurrentMemoryContext = before;
-                        quote::literal(&text)
+                        Some(text)
                     }
                 }
             })

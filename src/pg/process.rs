@@ -118,3 +118,24 @@ unsafe extern "C-unwind" fn run(_code: c_int, f: Datum) {
     let f = unsafe { std::mem::transmute::<usize, fn()>(f.value()) };
     f();
 }
+
+/// Microseconds of the machine's monotonic clock.
+pub fn monotonic() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes one timespec.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1_000
+}
+
+/// What tells statements of clients apart; within a transaction that keeps its snapshot, what tells
+/// transactions apart.
+pub fn moment() -> i64 {
+    // SAFETY: plain questions.
+    unsafe {
+        if pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 {
+            -pg_sys::GetCurrentTransactionStartTimestamp()
+        } else {
+            pg_sys::GetCurrentStatementStartTimestamp()
+        }
+    }
+}

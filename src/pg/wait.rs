@@ -291,3 +291,27 @@ pub fn is_ready(fd: c_int, what: For) -> bool {
     // SAFETY: one valid descriptor and no waiting.
     unsafe { libc::poll(&mut poll, 1, 0) > 0 }
 }
+
+/// Shows in `pg_stat_activity` that the backend waits, while it lives.
+#[derive(Debug)]
+pub struct Shown(u32);
+
+impl Shown {
+    /// Begins to show it.
+    pub fn begin() -> Shown {
+        // SAFETY: what pgstat_report_wait_start() does, an inline function; the place is this backend's.
+        unsafe {
+            let place = pg_sys::my_wait_event_info;
+            let before = *place;
+            *place = pg_sys::PG_WAIT_EXTENSION;
+            Shown(before)
+        }
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { *pg_sys::my_wait_event_info = self.0 };
+    }
+}

@@ -1,4 +1,5 @@
 //! Foreign data wrappers: what they share, and a folder each.
 
+pub mod api;
 pub mod convert;
 pub mod replica;

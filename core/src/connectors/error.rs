@@ -243,7 +243,7 @@ impl ApiError {
             ApiError::Timeout { .. } => "Raise request_timeout, or narrow the query.",
             ApiError::TooLarge { .. } => "Raise the server option max_body.",
             ApiError::Value { .. } => {
-                "The field's type may have changed at the source: import the table again."
+                "The field's type may have changed at the source: import the table again, or declare the column as jsonb."
             }
             ApiError::Incomplete { .. } => "Add a condition that narrows the search.",
             ApiError::Redirect { .. } => "Check the server option endpoint.",

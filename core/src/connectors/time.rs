@@ -110,6 +110,27 @@ pub fn milli_text(micros: i64) -> String {
     format!("{}.{:03}Z", text.trim_end_matches('Z'), micros.rem_euclid(SECOND) / 1000)
 }
 
+/// `YYYY-MM-DD HH:MM:SS.uuuuuu+00`, as Postgres takes it; BC where it is.
+pub fn postgres_text(micros: i64) -> String {
+    let (seconds, fraction) = (micros.div_euclid(SECOND), micros.rem_euclid(SECOND));
+    let (days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (date, era) = dated(days);
+    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    format!("{date} {hour:02}:{minute:02}:{second:02}.{fraction:06}+00{era}")
+}
+
+/// `YYYY-MM-DD`, as Postgres takes it; BC where it is.
+pub fn postgres_date(days: i64) -> String {
+    let (date, era) = dated(days);
+    format!("{date}{era}")
+}
+
+fn dated(days: i64) -> (String, &'static str) {
+    let of = civil::date(days);
+    let (year, era) = if of.year > 0 { (of.year, "") } else { (1 - of.year, " BC") };
+    (format!("{year:04}-{:02}-{:02}", of.month, of.day), era)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

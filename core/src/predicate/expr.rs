@@ -2,13 +2,15 @@
 //! dialect can match on it.
 
 use super::query::{Rows, SortTerm};
+use serde::{Deserialize, Serialize};
+
 /// A type as the remote should read it, already in SQL form (`timestamp with time zone`,
 /// `numeric(10,2)`, `text[]`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TypeName(pub String);
 
 /// An operator; without a schema it is one of `pg_catalog`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperatorName {
     /// Schema, for operators of extensions.
     pub schema: Option<String>,
@@ -24,7 +26,7 @@ impl OperatorName {
 }
 
 /// A column of one of the relations of the scan.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnRef {
     /// Which relation of the query (Postgres's range table index).
     pub relation: u32,
@@ -35,7 +37,7 @@ pub struct ColumnRef {
 }
 
 /// A constant in the text form of its type under ISO dates and Postgres intervals.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Literal {
     /// `None` is NULL.
     pub text: Option<String>,
@@ -44,7 +46,7 @@ pub struct Literal {
 }
 
 /// IS [NOT] TRUE | FALSE | UNKNOWN.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum BoolTest {
     IsTrue,
@@ -56,7 +58,7 @@ pub enum BoolTest {
 }
 
 /// A call of an aggregate function.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Aggregate {
     /// Its name.
     pub name: String,
@@ -77,7 +79,7 @@ pub struct Aggregate {
 }
 
 /// A scalar expression.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Expr {
     /// A column of the scan.
     Column(ColumnRef),

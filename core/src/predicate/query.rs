@@ -1,9 +1,10 @@
 //! A whole SELECT, for remotes that take one.
 
 use super::Expr;
+use serde::{Deserialize, Serialize};
 
 /// A relation in FROM.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum From {
     /// A table.
     Table {
@@ -31,7 +32,7 @@ pub enum From {
 }
 
 /// The kinds of join.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum JoinKind {
     Inner,
@@ -48,7 +49,7 @@ impl From {
 }
 
 /// FROM and WHERE, as they stand in a SELECT or behind EXISTS.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rows {
     /// FROM.
     pub from: From,
@@ -57,12 +58,12 @@ pub struct Rows {
 }
 
 /// A term of ORDER BY.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SortTerm {
     /// What to sort by.
     pub expr: Expr,
     /// The quoted collation to sort by, if it has to be said.
-    pub collation: Option<&'static str>,
+    pub collation: Option<std::borrow::Cow<'static, str>>,
     /// `ASC`, `DESC` or `USING operator`.
     pub direction: String,
     /// NULLS FIRST.
@@ -70,7 +71,7 @@ pub struct SortTerm {
 }
 
 /// A SELECT.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Select {
     /// What it yields.
     pub outputs: Vec<Expr>,

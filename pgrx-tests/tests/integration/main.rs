@@ -3,6 +3,7 @@
 //! `harness` tests the harness itself. `support` is what tests share; a test of the extension goes
 //! into the module of the feature it is about.
 
+mod api;
 mod apis;
 mod ask;
 mod asynchronous;

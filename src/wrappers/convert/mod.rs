@@ -420,7 +420,7 @@ impl<'a, 'c> Converter<'a, 'c> {
                 .ok_or(Reason::Unsupported("this sort key"))?;
             order.push(SortTerm {
                 expr: self.expr(key.node)?,
-                collation,
+                collation: collation.map(Into::into),
                 direction,
                 nulls_first: key.nulls_first,
             });

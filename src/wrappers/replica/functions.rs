@@ -214,5 +214,6 @@ fn fdw_validator(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
 
 fn complete_import(_: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     import::complete().or_raise();
+    crate::wrappers::api::import::complete().or_raise();
     pg_sys::Datum::from(0)
 }

@@ -424,6 +424,7 @@ pub fn sort_terms<'p>(
             let Some(direction) = found else { return false };
             params.clone_from(&converter.params);
             let nulls_first = key.nulls_first();
+            let collation = collation.map(Into::into);
             term = Some(SortTerm { expr: converted, collation, direction, nulls_first });
             true
         };

@@ -3,6 +3,7 @@
 use super::columns::{Eyes, ReplicaTable};
 use super::options::ColumnSource;
 use super::{known, query, registry};
+use crate::pg::catalog;
 use crate::pg::error::Result;
 use crate::pg::keywords;
 use crate::privacy::samples;
@@ -20,6 +21,9 @@ thread_local! {
 /// Lets `classify_schema()` look at values. Called once, by `_PG_init`.
 pub fn install() {
     samples::read_by(|table, column, at_most| {
+        if !catalog::is_foreign_of(table, "replica_fdw") {
+            return Vec::new();
+        }
         let table = known::table(table, Eyes::Anybody).table;
         // SAFETY: a plain question.
         let statement = unsafe { pg_sys::GetCurrentStatementStartTimestamp() };

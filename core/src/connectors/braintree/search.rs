@@ -30,6 +30,9 @@ pub struct Arm {
 pub const SLICE: usize = 50;
 /// How often a request that can be made smaller is sent before it is.
 const ATTEMPTS: u32 = 3;
+/// So many failures without a success in between are no matter of size: fifty records have been halved
+/// down to one by then, and ten years to two weeks.
+const FAILURES: u32 = 8;
 
 #[derive(Debug, Clone)]
 struct Part {
@@ -56,6 +59,8 @@ pub struct Search {
     /// How many records the first slice should have, where few are wanted.
     first: usize,
     seen: Option<Seen>,
+    /// Answers that failed since the last one that did not.
+    failures: u32,
 }
 
 impl Search {
@@ -72,6 +77,7 @@ impl Search {
             underway: VecDeque::new(),
             first: limit.map_or(SLICE, |limit| (limit as usize).clamp(1, SLICE)),
             seen: united.then(Seen::default),
+            failures: 0,
         }
     }
 
@@ -223,6 +229,7 @@ impl Cursor for Search {
     }
 
     fn answered(&mut self, answer: Answer) -> Result<Vec<Record>, ApiError> {
+        self.failures = 0;
         match self.underway.pop_front() {
             Some(Work::Ids(part)) => self.listed(&answer, part).map(|()| Vec::new()),
             Some(Work::Records { ids, part }) => self.fetched(answer, &ids, &part),
@@ -234,6 +241,10 @@ impl Cursor for Search {
     /// half of it may not.
     fn failed(&mut self, error: ApiError) -> Result<Vec<Request>, ApiError> {
         let work = self.underway.pop_front();
+        self.failures += 1;
+        if self.failures > FAILURES {
+            return Err(error);
+        }
         match (&error, work) {
             (
                 ApiError::Service { .. } | ApiError::Timeout { .. },

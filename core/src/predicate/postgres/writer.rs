@@ -115,7 +115,7 @@ impl Writer<'_> {
         for (i, term) in terms.iter().enumerate() {
             self.out.push(if i == 0 { word } else { ", " });
             self.key(&term.expr);
-            if let Some(collation) = term.collation {
+            if let Some(collation) = &term.collation {
                 self.out.push(" COLLATE ");
                 self.out.push(collation);
             }

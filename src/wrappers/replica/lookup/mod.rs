@@ -20,6 +20,7 @@ use crate::pg::join_state;
 use crate::pg::planner::{Cost, Planner, Rel, Way};
 use crate::pg::types;
 use crate::settings;
+use crate::wrappers::api::plan as api_plan;
 use crate::wrappers::convert::Converter;
 use execute::{Lookup, Note};
 use pgrx::pg_sys::JoinType;
@@ -46,7 +47,8 @@ fn consider(joining: Joining<'_>) {
     if settings::lookup_batch_size() == 0 {
         return;
     }
-    if !inner_kind || !is_ours(joining.inner) && joining.inner.parts().is_none() {
+    let is_api = api_plan::is_ours(joining.inner);
+    if !inner_kind || !is_api && !is_ours(joining.inner) && joining.inner.parts().is_none() {
         return;
     }
     let _ = offer(&joining);
@@ -74,6 +76,9 @@ fn offer(joining: &Joining<'_>) -> Option<()> {
     // One batch of one row is what a parameterized scan does.
     let keys = outer_cost.rows.max(1.0);
     let (inner, inner_cost) = match joining.inner.parts() {
+        _ if api_plan::is_ours(joining.inner) => {
+            api_plan::keyed(planner, joining.inner, &equalities, keys)?
+        }
         Some(parts) if !is_ours(joining.inner) => {
             let mut ways = Vec::new();
             let mut sum = Cost { rows: 0.0, startup: 0.0, total: 0.0 };

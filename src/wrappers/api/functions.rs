@@ -1,0 +1,63 @@
+//! The SQL functions about APIs, and the entry points that Postgres calls by name.
+
+use super::vendor::Vendor;
+use super::{cache, handler, limits};
+use crate::pg::catalog;
+use crate::pg::error::OrRaise;
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+/// Lets no session use answers of a server that were asked for before now; returns how many this session
+/// throws away.
+#[pg_extern(volatile, parallel_restricted)]
+#[search_path(pg_catalog, pg_temp)]
+fn clear_cache(server: &str) -> i32 {
+    let server = catalog::server_by_name(server).or_raise();
+    Vendor::of_server(server.oid).or_raise();
+    limits::clear(server.oid.to_u32());
+    cache::clear(Some(server.oid.to_u32())) as i32
+}
+
+/// The version-1 calling convention.
+static FUNCTION_INFO: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+
+macro_rules! entry_point {
+    ($name:ident, $info:ident, $body:expr) => {
+        #[unsafe(no_mangle)]
+        #[doc(hidden)]
+        pub extern "C" fn $info() -> &'static pg_sys::Pg_finfo_record {
+            &FUNCTION_INFO
+        }
+
+        #[unsafe(no_mangle)]
+        #[doc(hidden)]
+        pub extern "C-unwind" fn $name(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+            // SAFETY: the guard turns a panic into the ERROR that it stands for.
+            unsafe { pg_sys::panic::pgrx_extern_c_guard(|| $body(call)) }
+        }
+    };
+}
+
+entry_point!(
+    warehouse_api_fdw_handler,
+    pg_finfo_warehouse_api_fdw_handler,
+    |_: pg_sys::FunctionCallInfo| pg_sys::Datum::from(handler::routine())
+);
+entry_point!(
+    warehouse_braintree_fdw_validator,
+    pg_finfo_warehouse_braintree_fdw_validator,
+    |call| validator(Vendor::Braintree, call)
+);
+entry_point!(warehouse_airtable_fdw_validator, pg_finfo_warehouse_airtable_fdw_validator, |call| {
+    validator(Vendor::Airtable, call)
+});
+
+fn validator(vendor: Vendor, call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: declared with two arguments, text[] and oid, and STRICT.
+    let (options, catalog) = unsafe {
+        let args = (*call).args.as_slice(2);
+        (args[0].value, args[1].value)
+    };
+    handler::validator(vendor, options, pg_sys::Oid::from(catalog.value() as u32));
+    pg_sys::Datum::from(0)
+}
