@@ -34,7 +34,7 @@ WHERE p.pronamespace = 'warehouse'::regnamespace AND p.prosecdef
   AND NOT COALESCE(p.proconfig::text LIKE '%search_path=pg_catalog, pg_temp%', false);
 SELECT p.oid::regprocedure AS function FROM pg_proc p
 WHERE p.pronamespace = 'warehouse'::regnamespace AND has_function_privilege('public', p.oid, 'EXECUTE')
-ORDER BY 1::text;
+ORDER BY p.oid::regprocedure::text COLLATE "C";
 
 -- What people see.
 SELECT fdwname, obj_description(oid, 'pg_foreign_data_wrapper') AS comment
