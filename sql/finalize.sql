@@ -16,10 +16,13 @@ COMMENT ON FUNCTION warehouse.drop_site(text, text) IS
   'Takes a site out of every merged table of a schema.';
 COMMENT ON FUNCTION warehouse.clear_cache(text) IS
   'Lets no session use answers of an HTTP API''s server that were asked for before now; returns how many this session had.';
+COMMENT ON FUNCTION warehouse.airtable_drift(text, text, boolean) IS
+  'What changed at Airtable since the tables of a schema were imported: new tables and fields, renames, other types, which are taken over unless apply is false, and what is gone, which is only reported.';
 
 -- What changes definitions is for those who may create them; what looks is for everybody.
 REVOKE ALL ON FUNCTION warehouse.merge_schema(text, jsonb, text, text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION warehouse.drop_site(text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION warehouse.airtable_drift(text, text, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION warehouse.complete_import() FROM PUBLIC;
 GRANT USAGE ON SCHEMA warehouse TO PUBLIC;
 GRANT SELECT ON warehouse.sites, warehouse.relationships TO PUBLIC;

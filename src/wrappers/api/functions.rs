@@ -1,7 +1,7 @@
 //! The SQL functions about APIs, and the entry points that Postgres calls by name.
 
 use super::vendor::Vendor;
-use super::{cache, handler, limits};
+use super::{cache, drift, handler, limits};
 use crate::pg::catalog;
 use crate::pg::error::OrRaise;
 use pgrx::pg_sys;
@@ -16,6 +16,23 @@ fn clear_cache(server: &str) -> i32 {
     Vendor::of_server(server.oid).or_raise();
     limits::clear(server.oid.to_u32());
     cache::clear(Some(server.oid.to_u32())) as i32
+}
+
+/// What changed at Airtable since the tables of a schema were imported; followed where `apply`.
+#[pg_extern(volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn airtable_drift(
+    local_schema: &str,
+    server: &str,
+    apply: default!(bool, "true"),
+) -> TableIterator<
+    'static,
+    (name!(relation, String), name!(change, String), name!(done, Option<String>)),
+> {
+    let server = catalog::server_by_name(server).or_raise();
+    let found = drift::follow(server.oid, local_schema, apply).or_raise();
+    let rows = found.into_iter().map(|one| (one.relation, one.change, one.done.map(str::to_owned)));
+    TableIterator::new(rows)
 }
 
 /// The version-1 calling convention.

@@ -18,7 +18,7 @@ use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::Oid;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use warehouse_core::connectors::{Table, airtable, braintree};
+use warehouse_core::connectors::{Column, Table, airtable, braintree};
 
 thread_local! {
     /// The local schema and the tables whose comments are to be written.
@@ -57,21 +57,7 @@ pub fn commands(request: &ImportRequest, server: Oid) -> Result<Vec<String>> {
     };
     let mut out = Vec::new();
     for table in tables.into_iter().filter(|table| request.wants(&table.name)) {
-        let columns: Vec<Declared> = table
-            .columns
-            .iter()
-            .map(|column| {
-                let mut options = column.options.clone();
-                options.extend(column.class.map(|class| ("class".to_owned(), class.to_string())));
-                options.extend(column.mask.clone().map(|mask| ("mask".to_owned(), mask)));
-                Declared {
-                    name: column.name.clone(),
-                    of: column.of.sql(),
-                    not_null: false,
-                    options,
-                }
-            })
-            .collect();
+        let columns: Vec<Declared> = table.columns.iter().map(declared).collect();
         out.push(local::create_table(
             &request.local_schema,
             &table.name,
@@ -82,6 +68,14 @@ pub fn commands(request: &ImportRequest, server: Oid) -> Result<Vec<String>> {
         PENDING.with_borrow_mut(|pending| pending.push((request.local_schema.clone(), table)));
     }
     Ok(out)
+}
+
+/// A column as it is declared.
+pub fn declared(column: &Column) -> Declared {
+    let mut options = column.options.clone();
+    options.extend(column.class.map(|class| ("class".to_owned(), class.to_string())));
+    options.extend(column.mask.clone().map(|mask| ("mask".to_owned(), mask)));
+    Declared { name: column.name.clone(), of: column.of.sql(), not_null: false, options }
 }
 
 /// A table of Braintree says which it is, so that it may be renamed.
@@ -126,7 +120,7 @@ fn options(request: &ImportRequest, api: &Api) -> Result<bool> {
 }
 
 /// The names that tables and fields of Airtable have in a schema already, by their ids.
-fn known_names(server: Oid, schema: &str) -> HashMap<String, String> {
+pub fn known_names(server: Oid, schema: &str) -> HashMap<String, String> {
     let found = sql::value::<pgrx::JsonB>(
         "SELECT pg_catalog.jsonb_object_agg(k.id, k.name) FROM ( \
            SELECT o.option_value AS id, c.relname::text AS name \
@@ -152,20 +146,25 @@ fn known_names(server: Oid, schema: &str) -> HashMap<String, String> {
 /// The end of the statement: comments of the tables it made.
 pub fn complete() -> Result<()> {
     for (schema, table) in PENDING.take() {
-        if catalog::relation_by_name(&schema, &table.name).is_none() {
-            continue;
+        if catalog::relation_by_name(&schema, &table.name).is_some() {
+            comment(&schema, &table)?;
         }
-        let comment = |column: Option<&str>, text: &str| {
-            let kind = "FOREIGN TABLE";
-            sql::execute(&local::comment(kind, &schema, &table.name, column, Some(text)))
-        };
-        if let Some(text) = &table.comment {
-            comment(None, text)?;
-        }
-        for column in &table.columns {
-            if let Some(text) = &column.comment {
-                comment(Some(&column.name), text)?;
-            }
+    }
+    Ok(())
+}
+
+/// Writes the comments of a table.
+pub fn comment(schema: &str, table: &Table) -> Result<()> {
+    let write = |column: Option<&str>, text: &str| {
+        let kind = "FOREIGN TABLE";
+        sql::execute(&local::comment(kind, schema, &table.name, column, Some(text)))
+    };
+    if let Some(text) = &table.comment {
+        write(None, text)?;
+    }
+    for column in &table.columns {
+        if let Some(text) = &column.comment {
+            write(Some(&column.name), text)?;
         }
     }
     Ok(())

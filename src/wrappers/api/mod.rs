@@ -7,6 +7,7 @@
 //! [`row`] masks the values and makes datums of them.
 
 mod cache;
+mod drift;
 mod error;
 mod explain;
 mod functions;

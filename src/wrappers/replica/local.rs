@@ -84,7 +84,7 @@ pub struct Declared {
 
 impl Declared {
     /// `"name" type OPTIONS (…) NOT NULL`, as CREATE FOREIGN TABLE wants it.
-    fn sql(&self) -> String {
+    pub fn sql(&self) -> String {
         let mut out = format!("{} {}", ident(&self.name), self.of);
         if !self.options.is_empty() {
             out.push_str(&format!(" OPTIONS ({})", options_sql(&self.options)));

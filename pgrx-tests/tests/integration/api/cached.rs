@@ -156,3 +156,49 @@ fn sessions_share_the_limits() -> Result<()> {
     ensure!(log.most_in_a_second("") <= 10 && log.most_at_once("") <= 3, "{}", log.figures(""));
     Ok(())
 }
+
+#[test]
+fn a_table_can_be_kept() -> Result<()> {
+    let (apis, mut client) = Apis::imported("kept", 150, ", cache_ttl '0'")?;
+    let query = "SELECT id, status, amount, created_at FROM b.transactions";
+    run(
+        &mut client,
+        &format!(
+            "CREATE SCHEMA m; SELECT warehouse.materialize('m.transactions', '{query}', unique_key => ARRAY['id'])"
+        ),
+    )?;
+    let sum = |from: &str| format!("SELECT count(*), sum(amount), max(created_at) FROM {from}");
+    let truth = rows(&mut client, &sum("b.transactions"))?;
+    expect(&mut client, &sum("m.transactions"), &truth)?;
+    let gone = apis.braintree.truth("transactions")?[3]["id"].clone();
+    apis.braintree.change(&serde_json::json!({"remove": "transactions", "id": gone}))?;
+    run(&mut client, "SELECT warehouse.refresh('m.transactions')")?;
+    expect(&mut client, "SELECT count(*) FROM m.transactions", "149")?;
+    // A refresh that fails in the middle leaves what was there.
+    let fault = warehouse_tests::apis::What::Status(401, None);
+    apis.braintree.arm(warehouse_tests::apis::Fault::new(fault).after(2).always());
+    refused(&mut client, "SELECT warehouse.refresh('m.transactions')")?.says("28000", &[])?;
+    expect(&mut client, "SELECT count(*) FROM m.transactions", "149")?;
+    Ok(())
+}
+
+/// Memory of this session that Postgres does not know of, in MB.
+fn resident(client: &mut postgres::Client) -> Result<f64> {
+    let pid = crate::ask::pid_of(client)?;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap_or("RssAnon: 0 kB");
+    let kilobytes: f64 = line.split_whitespace().nth(1).unwrap_or("0").parse()?;
+    Ok(kilobytes / 1024.0)
+}
+
+#[test]
+fn memory_stays_flat() -> Result<()> {
+    let (_apis, mut client) = Apis::imported("flat", 8_000, "")?;
+    rows(&mut client, "SELECT count(*) FROM b.plans")?;
+    rows(&mut client, "SELECT count(attrs) FROM (SELECT attrs FROM b.transactions LIMIT 500) q")?;
+    let before = resident(&mut client)?;
+    rows(&mut client, "SELECT count(attrs), count(id) FROM b.transactions")?;
+    let grown = resident(&mut client)? - before;
+    ensure!(grown < 30.0, "it grew by {grown} MB");
+    Ok(())
+}

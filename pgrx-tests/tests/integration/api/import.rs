@@ -159,3 +159,76 @@ fn no_secret_is_shown() -> Result<()> {
     drop(apis);
     Ok(())
 }
+
+#[test]
+fn drift_of_airtable_is_followed() -> Result<()> {
+    let (apis, mut client) = Apis::imported("drift", 20, ", cache_ttl '0'")?;
+    // `pairs` was declared otherwise by hand, which is no drift.
+    expect(&mut client, "SELECT count(*) FROM warehouse.airtable_drift('a', 'airtable')", "0")?;
+    let schema = apis.airtable.truth("schema")?;
+    let contacts = schema[0]["tables"]
+        .as_array()
+        .and_then(|tables| tables.iter().find(|table| table["name"] == "Contacts"))
+        .cloned()
+        .ok_or_else(|| anyhow::anyhow!("no contacts"))?;
+    let field = |n: usize| contacts["fields"][n]["name"].as_str().unwrap_or_default().to_owned();
+    let local = |client: &mut postgres::Client, name: &str| {
+        rows(
+            client,
+            &format!(
+                "SELECT a.attname FROM pg_attribute a, pg_options_to_table(a.attfdwoptions) o \
+                 WHERE a.attrelid = 'a.contacts'::regclass AND o.option_name = 'field_name' AND o.option_value = '{name}'"
+            ),
+        )
+    };
+    let (kept, added, retyped) = (
+        local(&mut client, &field(0))?,
+        local(&mut client, &field(1))?,
+        local(&mut client, &field(2))?,
+    );
+    let before =
+        rows(&mut client, &format!("SELECT count({kept}), count({added}) FROM a.contacts"))?;
+    apis.airtable.change(
+        &serde_json::json!({"rename_field": "Contacts", "field": field(0), "name": "Other name"}),
+    )?;
+    run(
+        &mut client,
+        &format!(
+            "ALTER FOREIGN TABLE a.contacts DROP COLUMN {added}; \
+             ALTER FOREIGN TABLE a.contacts ALTER COLUMN {retyped} TYPE date, ALTER COLUMN {retyped} OPTIONS (SET field_type 'date'); \
+             DROP FOREIGN TABLE a.everything"
+        ),
+    )?;
+    let found = rows(
+        &mut client,
+        "SELECT change, done FROM warehouse.airtable_drift('a', 'airtable', apply => false)",
+    )?;
+    ensure!(
+        found.lines().count() == 4 && found.lines().all(|line| line.ends_with("|~")),
+        "{found}"
+    );
+    let found = rows(
+        &mut client,
+        "SELECT done, count(*) FROM warehouse.airtable_drift('a', 'airtable') GROUP BY 1 ORDER BY 1",
+    )?;
+    ensure!(found == "added|1\nchanged|1\ncreated|1\nnoted|1", "{found}");
+    expect(&mut client, "SELECT count(*) FROM warehouse.airtable_drift('a', 'airtable')", "0")?;
+    run(
+        &mut client,
+        "ALTER SERVER airtable OPTIONS (SET unclassified 'clear'); SELECT * FROM a.contacts LIMIT 1",
+    )?;
+    super::open(&mut client)?;
+    expect(&mut client, &format!("SELECT count({kept}), count({added}) FROM a.contacts"), &before)?;
+    let comment = rows(&mut client, "SELECT obj_description('a.everything'::regclass)")?;
+    ensure!(!comment.is_empty() && comment != "~", "no comment");
+    // What is gone is told.
+    apis.airtable.change(&serde_json::json!({"drop_field": "Contacts", "field": field(3)}))?;
+    let found = rows(
+        &mut client,
+        "SELECT relation, change, done FROM warehouse.airtable_drift('a', 'airtable')",
+    )?;
+    ensure!(found.starts_with("contacts|") && found.contains("gone|~"), "{found}");
+    refused(&mut client, "SELECT * FROM warehouse.airtable_drift('b', 'braintree')")?
+        .says("42809", &["braintree"])?;
+    Ok(())
+}
