@@ -152,9 +152,15 @@ fn no_secret_is_shown() -> Result<()> {
     told.says("28000", &["plans", "braintree"])?.hides("wrong_key")?.hints(&["user mapping"])?;
     for secret in SECRETS {
         ensure!(!shown.contains(secret), "{secret} is in {shown}");
-        ensure!(!super::cluster()?.log()?.lines().any(|line| {
+    }
+    // What a client sent is logged with its error, as Postgres does; what we say is not it. The emulator's
+    // private key is also the name of the option, which errors may tell.
+    let log = super::cluster()?.log()?;
+    for secret in &SECRETS[1..] {
+        let told = log.lines().find(|line| {
             line.contains(secret) && !line.contains("CREATE") && !line.contains("STATEMENT")
-        }));
+        });
+        ensure!(told.is_none(), "{secret} is in the log: {told:?}");
     }
     drop(apis);
     Ok(())

@@ -59,7 +59,7 @@ const FOREIGN_KEYS: &str = "SELECT fk_ns.nspname, fk_table.relname, fk_column.at
       INNER JOIN pg_catalog.pg_namespace AS pk_ns ON pk_table.relnamespace = pk_ns.oid \
       INNER JOIN pg_catalog.pg_attribute AS pk_column ON c.confrelid = pk_column.attrelid \
     WHERE fk_ns.nspname !~ '^information_schema|catalog_history|pg_' AND c.contype = 'f'::char \
-      AND fk_column.attnum = ANY (c.conkey) AND pk_column.attnum = ANY (c.confkey) \
+      AND fk_column.attnum = ANY (c.conkey) AND pk_column.attnum = ANY (c.confkey) AND fk_ns.nspname = 'main' \
     ORDER BY 1, 2";
 
 const LABELS: &str = "SELECT nspname, typname, enumlabel FROM pg_enum JOIN pg_type t ON t.oid = pg_enum.enumtypid \
