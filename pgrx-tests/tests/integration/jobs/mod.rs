@@ -87,12 +87,21 @@ impl Ground {
         outcome.map_err(|error| error.context(format!("expected {answer}, found {found}")))
     }
 
-    /// Connects anew, after the server has ended.
+    /// Connects anew, after the server has ended: the session that was there has to have ended with it.
     fn reconnect(&mut self) -> Result<()> {
+        let former = &mut self.client;
+        eventually(PATIENCE, "the former session ends", || {
+            Ok(former.simple_query("SELECT 1").is_err())
+        })?;
         let warehouse = &self.warehouse;
         let mut client = None;
         eventually(PATIENCE, "the warehouse answers", || {
-            client = warehouse.connect("mart").ok();
+            client = warehouse.connect("mart").ok().filter(|client| !client.is_closed());
+            if let Some(answering) = client.as_mut()
+                && answering.simple_query("SELECT 1").is_err()
+            {
+                client = None;
+            }
             Ok(client.is_some())
         })?;
         if let Some(client) = client {
