@@ -44,7 +44,7 @@ COMMENT ON TABLE warehouse.materialization_source IS 'What is remembered of each
 COMMENT ON COLUMN warehouse.materialization_source.materialization IS 'The definition.';
 COMMENT ON COLUMN warehouse.materialization_source.source IS 'The site; empty for a query that is refreshed as a whole.';
 COMMENT ON COLUMN warehouse.materialization_source.server IS 'The foreign server.';
-COMMENT ON COLUMN warehouse.materialization_source.watermark IS 'Greatest value of the cursor column, or the end of the last batch.';
+COMMENT ON COLUMN warehouse.materialization_source.watermark IS 'Greatest value of the cursor column, or the end of the last batch or of the last window of an API.';
 COMMENT ON COLUMN warehouse.materialization_source.snapshot_xmin IS 'Transactions of the source below it have been seen.';
 COMMENT ON COLUMN warehouse.materialization_source.snapshot_xmax IS 'The next transaction of the source then.';
 COMMENT ON COLUMN warehouse.materialization_source.system IS 'The cluster''s identifier.';

@@ -93,12 +93,13 @@ pub fn define() {
     );
     GucRegistry::define_int_guc(
         c"warehouse.api_cache_size",
-        c"Size of the answers of HTTP APIs that a session keeps to use again.",
-        c"What does not fit into memory lies in temporary files. A larger answer is read without being kept.",
+        c"Size of the answers of HTTP APIs that are kept to be used again, over all sessions.",
+        c"They lie in temporary files, sealed. A larger answer is read without being kept. Without \
+          shared_preload_libraries = 'warehouse' it is the size of what each session keeps.",
         &API_CACHE_SIZE,
         0,
         i32::MAX,
-        GucContext::Userset,
+        GucContext::Suset,
         GucFlags::UNIT_KB,
     );
     define_jobs();

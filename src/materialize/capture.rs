@@ -5,16 +5,18 @@ use super::definition::{Capture, Definition, Strategy};
 use super::progress::{self, Phase};
 use super::report::Report;
 use super::sources::{self, AsOf, Remembered, Site, Sources, Watermark};
-use crate::pg::delta::Delta;
+use crate::pg::delta::{self, Delta};
 use crate::pg::error::{Error, Result};
 use crate::pg::identity;
 use crate::pg::query::Output;
 use crate::pg::sql;
 use crate::pg::types;
+use crate::wrappers::api::changes;
 use crate::wrappers::replica::capture as source;
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::{self, Oid};
 use serde::Deserialize;
+use warehouse_core::connectors::Changes;
 use warehouse_core::quote;
 use warehouse_core::refresh::{Ranges, Target, Window, filtered, window};
 
@@ -38,39 +40,55 @@ pub fn refresh(
     let as_of = identity::acting_as(definition.owner(), || sources::as_of(site))?;
     let way = if compared { Capture::Diff } else { definition.options.capture };
     sources::check_moment(site, &remembered, &as_of)?;
+    let mut known = None;
     match way {
+        Capture::Cursor if definition.options.follows_api() => {
+            let window = window_of_api(definition, sources, remembered.watermark.as_deref())?;
+            let (only, deletes) = match (sources.query.plain, window.changes) {
+                (Some(table), Some(changes)) => (Only::Changed(table, changes), Deletes::None),
+                _ => (Only::All, Deletes::Where(sources.only("t", &[site]))),
+            };
+            fetch(definition, sources, site, target, Vec::new(), &deletes, only, report)?;
+            known = Some(Watermark::Set(Some(window.until)));
+        }
         Capture::Cursor => {
             let conditions = cursor(definition, sources, &remembered)?;
-            fetch(definition, sources, site, target, conditions, &Deletes::None, None, report)?;
+            let greatest = fetch(
+                definition,
+                sources,
+                site,
+                target,
+                conditions,
+                &Deletes::None,
+                Only::All,
+                report,
+            )?;
+            let column = cursor_column(definition, sources)?;
+            known = Some(greater(column, remembered.watermark.as_deref(), greatest)?);
         }
         Capture::Xmin => {
-            let table = site.partition().or(sources.query.plain).ok_or_else(|| {
-                Error::new(
-                    Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                    format!(
-                        "the query of {} does not read one table row by row any more",
-                        definition.label()
-                    ),
-                )
-            })?;
+            let table =
+                site.partition().or(sources.query.plain).ok_or_else(|| not_plain(definition))?;
             let now = as_of
                 .mark
                 .clone()
                 .ok_or_else(|| Error::bug("a source that is read by xmin has no snapshot"))?;
-            let (since, deletes) = match window(remembered.mark().as_ref(), &now) {
-                Window::Since(xmin) => (Some((table, xmin)), Deletes::None),
-                Window::All(_) => (None, Deletes::Where(sources.only("t", &[site]))),
+            let (only, deletes) = match window(remembered.mark().as_ref(), &now) {
+                Window::Since(xmin) => (Only::Written(table, xmin), Deletes::None),
+                Window::All(_) => (Only::All, Deletes::Where(sources.only("t", &[site]))),
             };
-            fetch(definition, sources, site, target, Vec::new(), &deletes, since, report)?;
+            fetch(definition, sources, site, target, Vec::new(), &deletes, only, report)?;
         }
         Capture::Diff => diff(definition, sources, site, target, report)?,
         Capture::None | Capture::Change => {
             let deletes = Deletes::Where(sources.only("t", &[site]));
-            fetch(definition, sources, site, target, Vec::new(), &deletes, None, report)?;
+            fetch(definition, sources, site, target, Vec::new(), &deletes, Only::All, report)?;
         }
     }
-    let watermark = match way {
-        Capture::Xmin => Watermark::Keep,
+    let watermark = match (way, known) {
+        (_, Some(known)) => known,
+        (Capture::Xmin, _) => Watermark::Keep,
+        _ if definition.options.follows_api() => Watermark::Keep,
         _ => Watermark::Set(watermark(definition, sources, site, target)?),
     };
     sources::remember(definition, site, &as_of, &watermark, as_of.mark.as_ref())?;
@@ -78,6 +96,48 @@ pub fn refresh(
     Ok(())
 }
 
+/// Which rows of a table are fetched.
+#[derive(Debug, Clone, Copy)]
+enum Only {
+    /// All.
+    All,
+    /// Those of a replica's table that transactions from this one on have written.
+    Written(Oid, u64),
+    /// Those of an API's table that changed in a window.
+    Changed(Oid, Changes),
+}
+
+/// The window that follows the last one of the API's table that the query reads.
+pub fn window_of_api(
+    definition: &Definition,
+    sources: &Sources,
+    last: Option<&str>,
+) -> Result<changes::Window> {
+    let table = sources.query.plain.ok_or_else(|| not_plain(definition))?;
+    let window = identity::acting_as(definition.owner(), || changes::window(table, last));
+    window.map_err(|error| error.within(&definition.label()))
+}
+
+fn not_plain(definition: &Definition) -> Error {
+    Error::new(
+        Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("the query of {} does not read one table row by row any more", definition.label()),
+    )
+}
+
+/// The greater of two values of a column. What was seen once stays, also where its row has gone.
+fn greater(column: &Output, last: Option<&str>, new: Option<String>) -> Result<Watermark> {
+    let (Some(last), Some(new)) = (last, &new) else {
+        return Ok(new.map_or(Watermark::Keep, |new| Watermark::Set(Some(new))));
+    };
+    let of = types::type_name(column.of, column.typmod);
+    let (last, new) = (quote::literal(last), quote::literal(new));
+    sql::value_now::<String>(&format!("SELECT GREATEST({last}::{of}, {new}::{of})::text"), &[])
+        .map(Watermark::Set)
+        .map_err(|e| Error::bug(format!("a watermark could not be computed: {e}")))
+}
+
+/// Fetches rows and applies them; gives the greatest value of the cursor column among them.
 #[allow(clippy::too_many_arguments)]
 fn fetch(
     definition: &Definition,
@@ -86,19 +146,24 @@ fn fetch(
     target: &Target,
     mut conditions: Vec<String>,
     deletes: &Deletes,
-    since: Option<(Oid, u64)>,
+    only: Only,
     report: &mut Report,
-) -> Result<()> {
+) -> Result<Option<String>> {
     progress::phase(Phase::Fetching, None);
     conditions.extend(sources.only("q", &[site]));
     let query = filtered(&sources.query.text, &target.columns, &conditions);
     let read = || Delta::of_query(NEW, &query, &mut progress::rows);
-    let new = identity::acting_as(definition.owner(), || match since {
-        Some((table, xmin)) => source::only_since(table, xmin, read),
-        None => read(),
+    let new = identity::acting_as(definition.owner(), || match only {
+        Only::Written(table, xmin) => source::only_since(table, xmin, read),
+        Only::Changed(table, changes) => changes::only_within(table, changes, read),
+        Only::All => read(),
     })?;
     report.phase("fetch");
-    apply::apply(definition, target, &new, deletes, report)
+    apply::apply(definition, target, &new, deletes, report)?;
+    let Some(column) = &definition.options.cursor_column else { return Ok(None) };
+    let text = format!("SELECT max(n.{})::text FROM {} n", quote::identifier(column), target.new);
+    let row = identity::acting_as(definition.owner(), || delta::row(&text, &[&new]))?;
+    Ok(row.into_iter().next().flatten())
 }
 
 /// The condition on what is new by the cursor column.
@@ -195,7 +260,8 @@ fn diff(
     let Some(column) = range_column(definition, sources) else {
         // Nothing to divide by: all is compared here.
         let deletes = Deletes::Where(sources.only("t", &[site]));
-        return fetch(definition, sources, site, target, Vec::new(), &deletes, None, report);
+        fetch(definition, sources, site, target, Vec::new(), &deletes, Only::All, report)?;
+        return Ok(());
     };
     let array_type = format!("{}[]", types::type_name(column.of, -1));
     let rows = count(definition, sources, site, target)?;
@@ -222,16 +288,9 @@ fn diff(
         let conditions = vec![among("q"), finer.among("q", &fine_numbers)];
         let mut gone = vec![among("t"), finer.among("t", &fine_numbers)];
         gone.extend(sources.only("t", &[site]));
-        return fetch(
-            definition,
-            sources,
-            site,
-            target,
-            conditions,
-            &Deletes::Where(gone),
-            None,
-            report,
-        );
+        let deletes = Deletes::Where(gone);
+        fetch(definition, sources, site, target, conditions, &deletes, Only::All, report)?;
+        return Ok(());
     }
     report.phase("compare");
     let numbers: Vec<i32> = different.iter().map(|range| range.number).collect();
@@ -241,7 +300,9 @@ fn diff(
     let mut gone = vec![ranges.among("t", &numbers)];
     gone.extend(sources.only("t", &[site]));
     let conditions = vec![ranges.among("q", &numbers)];
-    fetch(definition, sources, site, target, conditions, &Deletes::Where(gone), None, report)
+    let deletes = Deletes::Where(gone);
+    fetch(definition, sources, site, target, conditions, &deletes, Only::All, report)?;
+    Ok(())
 }
 
 /// The key column whose ranges are compared: one that is no site and that is ordered everywhere alike.

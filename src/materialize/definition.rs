@@ -96,6 +96,13 @@ pub struct Options {
     pub description: Option<String>,
 }
 
+impl Options {
+    /// Whether changes are found by the rule of the API whose table the query reads.
+    pub fn follows_api(&self) -> bool {
+        self.capture == Capture::Cursor && self.cursor_column.is_none()
+    }
+}
+
 /// A definition.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Definition {

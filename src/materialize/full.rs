@@ -34,6 +34,10 @@ pub fn refresh(
     target: &Target,
     report: &mut Report,
 ) -> Result<()> {
+    let window = match definition.options.follows_api() {
+        true => Some(capture::window_of_api(definition, sources, None)?),
+        false => None,
+    };
     let mut alive: Vec<(&Site, AsOf)> = Vec::new();
     let mut dead: Vec<(&Site, Error)> = Vec::new();
     for site in &sources.sites {
@@ -76,7 +80,10 @@ pub fn refresh(
     let from_heap = Target { name: heap.name(), ..target.clone() };
     let mut watermarks = Vec::new();
     for (site, _) in &alive {
-        watermarks.push(capture::watermark(definition, sources, site, &from_heap)?);
+        watermarks.push(match &window {
+            Some(window) => Some(window.until.clone()),
+            None => capture::watermark(definition, sources, site, &from_heap)?,
+        });
     }
     let waiting = dependents::of(definition)?;
     progress::phase(Phase::Exchanging, None);

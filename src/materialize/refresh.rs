@@ -20,6 +20,7 @@ use crate::pg::subtransaction::attempt;
 use crate::pg::{identity, notify, process, sql};
 use crate::privacy::right;
 use crate::settings;
+use crate::wrappers::api::cache;
 use pgrx::PgSqlErrorCode as Code;
 use serde_json::json;
 use warehouse_core::quote;
@@ -51,7 +52,9 @@ pub fn run(id: i32, how: &How) -> Result<(Definition, Report)> {
     let _environment = Environment::enter(&definition);
     let _telling = Telling::begin(definition.id, definition.relation(), 0);
     let clear = definition.options.clear;
-    let report = right::granted(clear.then(|| definition.owner()), || work(&definition, how))?;
+    let report = right::granted(clear.then(|| definition.owner()), || {
+        cache::anew(|| work(&definition, how))
+    })?;
     Ok((definition, report))
 }
 

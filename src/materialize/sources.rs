@@ -6,7 +6,7 @@ use super::definition::Definition;
 use crate::pg::error::{Error, Result};
 use crate::pg::query::{self, Query};
 use crate::pg::subtransaction::attempt;
-use crate::pg::types;
+use crate::pg::{sql, types};
 use crate::wrappers::replica::capture::{self, Moment};
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::Oid;
@@ -22,7 +22,11 @@ pub struct Site {
     partition: u32,
     /// Foreign servers that its rows come from.
     pub servers: Vec<String>,
+    /// Those of replica_fdw among them.
     server_oids: Vec<u32>,
+    /// Whether there are others, APIs, which are asked when they are read.
+    #[serde(default)]
+    has_api: bool,
 }
 
 impl Site {
@@ -52,15 +56,17 @@ pub struct AsOf {
     pub time: Option<String>,
 }
 
-/// The replica servers of tables, or of a merged table's partitions.
+/// The servers of tables, or of a merged table's partitions.
 const SERVERS: &str = "SELECT pg_catalog.jsonb_build_object('name', '', 'partition', 0, \
     'servers', COALESCE(pg_catalog.jsonb_agg(f.srvname), '[]'), \
-    'server_oids', COALESCE(pg_catalog.jsonb_agg(f.oid::pg_catalog.int8), '[]')) \
-  FROM (SELECT DISTINCT s.srvname, s.oid FROM pg_catalog.unnest($1::pg_catalog.oid[]) r(oid) \
+    'has_api', COALESCE(pg_catalog.bool_or(f.fdwname <> 'replica_fdw'), false), \
+    'server_oids', COALESCE(pg_catalog.jsonb_agg(f.oid::pg_catalog.int8) FILTER (WHERE f.fdwname = 'replica_fdw'), '[]')) \
+  FROM (SELECT DISTINCT s.srvname, s.oid, w.fdwname FROM pg_catalog.unnest($1::pg_catalog.oid[]) r(oid) \
       CROSS JOIN LATERAL (SELECT r.oid AS relid UNION SELECT t.relid FROM pg_catalog.pg_partition_tree(r.oid) t) p \
       JOIN pg_catalog.pg_foreign_table t ON t.ftrelid = p.relid \
       JOIN pg_catalog.pg_foreign_server s ON s.oid = t.ftserver \
-      JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'replica_fdw') f";
+      JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw \
+        AND w.fdwname IN ('replica_fdw', 'braintree_fdw', 'airtable_fdw')) f";
 
 /// The sites of a merged table.
 const SITES: &str = "SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('name', s.site, \
@@ -164,7 +170,11 @@ pub fn as_of(site: &Site) -> Result<AsOf> {
         .map(|server| capture::moment(Oid::from(*server)))
         .collect::<Result<_>>()?;
     // Times of JSON have one form, but zones may differ between sources: the server compares them.
-    let times: Vec<String> = moments.iter().filter_map(|moment| moment.as_of.clone()).collect();
+    let mut times: Vec<String> = moments.iter().filter_map(|moment| moment.as_of.clone()).collect();
+    if site.has_api {
+        let now = sql::value_now::<String>("SELECT pg_catalog.clock_timestamp()::text", &[]);
+        times.extend(now.ok().flatten());
+    }
     let time = match &times[..] {
         [] => None,
         [one] => Some(one.clone()),

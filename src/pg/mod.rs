@@ -36,6 +36,7 @@ pub mod spool;
 pub mod sql;
 pub mod statistics;
 pub mod subtransaction;
+pub mod temp_file;
 pub mod tuple;
 pub mod types;
 pub mod upper_hook;

@@ -9,6 +9,7 @@ use crate::pg::query::{self, Query};
 use crate::pg::subtransaction::attempt;
 use crate::pg::{catalog, identity, sql, types};
 use crate::privacy::right;
+use crate::wrappers::api::changes;
 use pgrx::pg_sys::{self, Oid};
 use pgrx::{PgLogLevel, PgSqlErrorCode as Code, ereport};
 use serde_json::Value;
@@ -63,6 +64,7 @@ pub fn choose(given: &Given, query: &Query, own: Option<Oid>) -> Result<Options>
     let strategy = strategy.unwrap_or(match capture {
         _ if given.event_time.is_some() => Strategy::Microbatch,
         Some(Capture::Xmin | Capture::Diff | Capture::Change) => Strategy::Merge,
+        Some(Capture::Cursor) if keyed => Strategy::Merge,
         _ if given.cursor_column.is_some() && keyed => Strategy::Merge,
         _ if given.cursor_column.is_some() => Strategy::Append,
         _ => Strategy::Full,
@@ -107,9 +109,12 @@ pub fn choose(given: &Given, query: &Query, own: Option<Oid>) -> Result<Options>
                 "strategy append needs a cursor_column or a unique_key to know what is new",
             ));
         }
-        (_, Capture::Cursor) if given.cursor_column.is_none() => {
+        (Strategy::Append, Capture::Cursor) if given.cursor_column.is_none() => {
+            return Err(invalid("strategy append with capture cursor needs a cursor_column"));
+        }
+        (_, Capture::Cursor) if given.cursor_column.is_none() && !tells_changes(query)? => {
             return Err(invalid("capture cursor needs a cursor_column")
-                .hint("Name a column that grows with every change, as updated_at."));
+                .hint("Name a column that grows with every change, as updated_at. Without one it takes a query that reads row by row one table of an API which tells what has changed: transactions and disputes of Braintree, tables of Airtable."));
         }
         (_, Capture::Xmin) if !xmin => {
             return Err(invalid("capture xmin needs a query that reads one table of replica_fdw row by row")
@@ -220,6 +225,11 @@ pub fn choose(given: &Given, query: &Query, own: Option<Oid>) -> Result<Options>
         clear,
         description: given.description.clone(),
     })
+}
+
+/// Whether the query reads one table of an API, row by row, which tells what has changed in it.
+fn tells_changes(query: &Query) -> Result<bool> {
+    query.plain.map_or(Ok(false), |table| Ok(changes::settle(table)?.is_some()))
 }
 
 /// A schedule is kept, but nobody follows it.

@@ -1,21 +1,24 @@
 //! Answers that are read more than once.
 //!
-//! A [`Crawl`] is a plan being read, with the pages that came so far; any number of [`Reader`]s read it,
-//! each from its beginning, and whoever is first at its end asks for the next page. So fifty arms of a
-//! statement over one table are one crawl. One that is whole serves later statements of the session until
-//! it is older than `cache_ttl`, or has to make room; one that its last reader left early is given up.
+//! A [`Crawl`] is a plan being read, with the pages that came so far; any number of [`Reader`]s of the
+//! session read it, each from its beginning, and whoever is first at its end asks for the next page. So
+//! fifty arms of a statement over one table are one crawl. One that is whole serves later statements
+//! until it is older than `cache_ttl`, or has to make room: of all sessions where the [`shelf`] is
+//! shared, else of this one. One that its last reader left early is given up.
 //!
 //! Within a statement (and within a transaction that keeps its snapshot) what was read once is what is
 //! read again, whatever `cache_ttl` says.
 
+use super::activity::{self, Doing, State};
 use super::error;
 use super::limits;
 use super::session::Session;
+use super::shelf::{self, Taken};
 use super::store::Store;
 use crate::pg::error::Result;
 use crate::pg::process;
 use crate::settings;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::time::Duration;
@@ -41,12 +44,15 @@ struct Crawl {
     moment: i64,
     used: u64,
     counts: Counts,
+    /// What `warehouse.api_activity` shows while rows are to come.
+    doing: Option<Doing>,
 }
 
 thread_local! {
     // Not dropped at the end of the process: temporary files are gone by then.
     static CRAWLS: ManuallyDrop<RefCell<Vec<Rc<RefCell<Crawl>>>>> =
         const { ManuallyDrop::new(RefCell::new(Vec::new())) };
+    static ANEW: Cell<bool> = const { Cell::new(false) };
 }
 
 fn crawls<T>(f: impl FnOnce(&mut Vec<Rc<RefCell<Crawl>>>) -> T) -> T {
@@ -75,51 +81,43 @@ pub struct Reader {
     before: Counts,
 }
 
-/// Begins to read a plan: what is known already, or the API.
-pub fn read(
-    session: &Session,
-    server: u32,
-    source: [u8; 16],
-    plan: &Plan,
-    ttl: Duration,
-) -> Reader {
-    let (now, moment) = (limits::now(), process::moment());
-    let question = Question::of(source, plan);
-    if let Some(question) = &question {
-        let cleared = limits::cleared(server);
-        forget(now, moment, ttl);
-        let found = crawls(|crawls| {
-            let usable = crawls.iter().filter(|crawl| {
-                let Ok(crawl) = crawl.try_borrow() else { return false };
-                let fresh = crawl.moment == moment
-                    || now.saturating_sub(crawl.begun) < ttl.as_micros() as u64;
-                fresh && crawl.begun > cleared && crawl.serves(question, plan)
-            });
-            usable
-                .min_by_key(|crawl| {
-                    let crawl = crawl.borrow();
-                    (!crawl.is_whole, crawl.store.bytes())
-                })
-                .cloned()
-        });
-        if let Some(crawl) = found {
-            let (places, from) = {
-                let mut crawl = crawl.borrow_mut();
-                crawl.used = now;
-                let places = crawl.question.as_ref().and_then(|wider| wider.places(question));
-                (places, if crawl.is_whole { From::Cache } else { From::Shared })
-            };
-            if places.is_some() {
-                let before = crawl.borrow().counts();
-                return Reader { crawl, at: 0, places, from, before };
-            }
+/// What is read, and for whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The foreign server.
+    pub server: u32,
+    /// The foreign table.
+    pub relation: u32,
+    /// The connector's fingerprint.
+    pub source: [u8; 16],
+    /// What to ask.
+    pub plan: &'a Plan,
+    /// How long an answer is good for.
+    pub ttl: Duration,
+}
+
+/// Has statements that `run` executes ask the API, whatever answers there are; theirs serve others.
+pub fn anew<T>(run: impl FnOnce() -> T) -> T {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            ANEW.set(self.0);
         }
     }
-    let crawl = Rc::new(RefCell::new(Crawl {
+    let _before = Before(ANEW.replace(true));
+    run()
+}
+
+/// Begins to read a plan: what is known already, or the API.
+pub fn read(session: &Session, asked: Asked<'_>) -> Result<Reader> {
+    let Asked { server, relation, source, plan, ttl } = asked;
+    let (now, moment) = (limits::now(), process::moment());
+    let question = Question::of(source, plan);
+    let mut crawl = Crawl {
         server,
         is_fleeting: question.is_none(),
-        question,
-        scan: Some(Scan::open(plan, session.host.clone())),
+        question: None,
+        scan: None,
         store: Store::default(),
         is_whole: false,
         failed: None,
@@ -128,11 +126,74 @@ pub fn read(
         moment,
         used: now,
         counts: Counts::default(),
-    }));
-    if !crawl.borrow().is_fleeting {
+        doing: None,
+    };
+    let (mut places, mut from) = (None, From::Api);
+    if let Some(question) = question {
+        forget(now, moment, ttl);
+        if let Some(reader) = known(&question, asked, now, moment) {
+            return Ok(reader);
+        }
+        let most_rows = is_few(plan).then_some(FEW);
+        let taken = match ANEW.get() {
+            true => shelf::renew(&question, server, ttl)?,
+            false => shelf::take(&question, server, relation, most_rows, ttl)?,
+        };
+        match taken {
+            None => crawl.question = Some(question),
+            Some(Taken::ToFetch(pages)) => {
+                crawl.store = Store::Shared(Box::new(pages));
+                crawl.question = Some(question);
+            }
+            Some(Taken::Answer(answer)) => {
+                places = answer.question.places(&question);
+                from = if answer.was_waited_for { From::Shared } else { From::Cache };
+                (crawl.is_whole, crawl.rows, crawl.begun) = (true, answer.rows, answer.begun);
+                crawl.question = Some(answer.question);
+                crawl.store = Store::Shared(Box::new(answer.pages));
+            }
+        }
+    }
+    if !crawl.is_whole {
+        crawl.scan = Some(Scan::open(plan, session.host.clone()));
+        crawl.doing = Some(activity::begin(server, relation, State::Reading));
+    }
+    let is_fleeting = crawl.is_fleeting;
+    let crawl = Rc::new(RefCell::new(crawl));
+    if !is_fleeting {
         crawls(|crawls| crawls.push(Rc::clone(&crawl)));
     }
-    Reader { crawl, at: 0, places: None, from: From::Api, before: Counts::default() }
+    Ok(Reader { crawl, at: 0, places, from, before: Counts::default() })
+}
+
+/// Whether a plan wants the rows of a few keys.
+fn is_few(plan: &Plan) -> bool {
+    matches!(plan.extent, Extent::Keys(_) | Extent::Nothing)
+}
+
+/// A reader of what this session has already, or is reading.
+fn known(question: &Question, asked: Asked<'_>, now: u64, moment: i64) -> Option<Reader> {
+    let cleared = limits::cleared(asked.server);
+    let ttl = if ANEW.get() { 0 } else { asked.ttl.as_micros() as u64 };
+    let crawl = crawls(|crawls| {
+        let usable = crawls.iter().filter(|crawl| {
+            let Ok(crawl) = crawl.try_borrow() else { return false };
+            let is_fresh = crawl.moment == moment || now.saturating_sub(crawl.begun) < ttl;
+            is_fresh && crawl.begun > cleared && crawl.serves(question, asked.plan)
+        });
+        let best = usable.min_by_key(|crawl| {
+            let crawl = crawl.borrow();
+            (!crawl.is_whole, crawl.store.bytes())
+        });
+        best.cloned()
+    })?;
+    let mut found = crawl.borrow_mut();
+    found.used = now;
+    let places = found.question.as_ref().and_then(|wider| wider.places(question))?;
+    let from = if found.is_whole { From::Cache } else { From::Shared };
+    let before = found.counts();
+    drop(found);
+    Some(Reader { crawl, at: 0, places: Some(places), from, before })
 }
 
 /// Throws away what nobody can use any more.
@@ -143,7 +204,9 @@ fn forget(now: u64, moment: i64, ttl: Duration) {
         crawls.retain(|crawl| {
             Rc::strong_count(crawl) > 1 || {
                 let crawl = crawl.borrow();
-                crawl.moment == moment || now.saturating_sub(crawl.begun) < oldest
+                // What is on the shelf is found there.
+                let is_young = now.saturating_sub(crawl.begun) < oldest && !crawl.store.is_shared();
+                crawl.moment == moment || is_young
             }
         });
     });
@@ -155,8 +218,9 @@ fn make_room() {
     let gone = crawls(|crawls| {
         let mut gone = Vec::new();
         loop {
-            let size = |crawl: &Rc<RefCell<Crawl>>| {
-                crawl.try_borrow().map_or(0, |crawl| crawl.store.bytes())
+            let size = |crawl: &Rc<RefCell<Crawl>>| match crawl.try_borrow() {
+                Ok(crawl) if !crawl.store.is_shared() => crawl.store.bytes(),
+                _ => 0,
             };
             if crawls.iter().map(size).sum::<u64>() <= most {
                 return gone;
@@ -169,23 +233,59 @@ fn make_room() {
     drop(gone);
 }
 
-/// Throws away what this session has of a server, or of all; says how many answers that were.
-pub fn clear(server: Option<u32>) -> usize {
+/// Throws away what there is of a server; says how many answers that were, of all sessions or, where they
+/// are not shared, of this one.
+pub fn clear(server: u32) -> usize {
+    limits::clear(server);
     let gone = crawls(|crawls| {
         let is_gone = |crawl: &Rc<RefCell<Crawl>>| {
-            server.is_none_or(|server| crawl.try_borrow().is_ok_and(|crawl| crawl.server == server))
+            crawl.try_borrow().is_ok_and(|crawl| crawl.server == server)
         };
         let (gone, stay) = std::mem::take(crawls).into_iter().partition(is_gone);
         *crawls = stay;
         let gone: Vec<_> = gone;
         gone
     });
-    gone.len()
+    let own =
+        gone.iter().filter(|crawl| crawl.try_borrow().is_ok_and(|one| !one.store.is_shared()));
+    own.count() + shelf::clear(server)
 }
 
 impl Crawl {
     fn counts(&self) -> Counts {
         self.scan.as_ref().map_or(self.counts, Scan::counts)
+    }
+
+    /// Asks for the next page; `None` when there is none.
+    fn fetch(&mut self, session: &Session) -> std::result::Result<Option<Vec<Row>>, ApiError> {
+        let Some(scan) = self.scan.as_mut() else { return Ok(None) };
+        let show = |doing: &Option<Doing>, state, counts| {
+            if let Some(doing) = doing {
+                doing.go_on(state, counts);
+            }
+        };
+        show(&self.doing, State::Fetching, scan.counts());
+        let page = session.wait(scan.next_page());
+        self.counts = scan.counts();
+        show(&self.doing, State::Reading, self.counts);
+        match page {
+            Ok(Some(page)) => {
+                self.rows += page.rows.len() as u64;
+                Ok(Some(page.rows))
+            }
+            Ok(None) => {
+                self.is_whole = true;
+                (self.scan, self.doing) = (None, None);
+                let rows = self.rows;
+                self.store.finish(rows);
+                Ok(None)
+            }
+            Err(error) => {
+                self.failed = Some(error.clone());
+                (self.scan, self.doing) = (None, None);
+                Err(error)
+            }
+        }
     }
 
     /// Whether its rows contain those of a plan, and are a good way to them.
@@ -194,20 +294,7 @@ impl Crawl {
         if self.failed.is_some() || self.is_fleeting || !own.serves(question) {
             return false;
         }
-        let is_same = own.pushed.len() == question.pushed.len() && question.serves_filter(own);
-        let few = matches!(plan.extent, Extent::Keys(_) | Extent::Nothing);
-        is_same || self.is_whole && (!few || self.rows <= FEW)
-    }
-}
-
-/// Whether two questions have the same conditions.
-trait SameFilter {
-    fn serves_filter(&self, other: &Question) -> bool;
-}
-
-impl SameFilter for Question {
-    fn serves_filter(&self, other: &Question) -> bool {
-        self.pushed.iter().all(|one| other.pushed.contains(one))
+        own.is_same_filter(question) || self.is_whole && (!is_few(plan) || self.rows <= FEW)
     }
 }
 
@@ -215,55 +302,40 @@ impl Reader {
     /// The next page; `None` at the end.
     pub fn next_page(&mut self, session: &Session) -> Result<Option<Vec<Row>>> {
         let mut crawl = self.crawl.borrow_mut();
-        let rows = if self.at < crawl.store.len() {
-            crawl.store.get(self.at)?
-        } else {
-            if let Some(failed) = &crawl.failed {
-                return Err(error::of(failed.clone()));
+        if let Some(rows) = crawl.store.get(self.at)? {
+            drop(crawl);
+            self.at += 1;
+            return Ok(Some(self.placed(rows)));
+        }
+        if let Some(failed) = &crawl.failed {
+            return Err(error::of(failed.clone()));
+        }
+        match crawl.fetch(session) {
+            Err(error) => {
+                drop(crawl);
+                self.unlist();
+                Err(error::of(error))
             }
-            if crawl.is_whole {
-                return Ok(None);
-            }
-            let Some(scan) = crawl.scan.as_mut() else { return Ok(None) };
-            let page = session.wait(scan.next_page());
-            crawl.counts = crawl.counts();
-            match page {
-                Err(error) => {
-                    crawl.failed = Some(error.clone());
-                    crawl.scan = None;
-                    drop(crawl);
-                    self.unlist();
-                    return Err(error::of(error));
-                }
-                Ok(None) => {
-                    crawl.is_whole = true;
-                    crawl.scan = None;
-                    return Ok(None);
-                }
-                Ok(Some(page)) => {
-                    crawl.rows += page.rows.len() as u64;
-                    let is_shared = Rc::strong_count(&self.crawl) > 2;
-                    if !crawl.is_fleeting {
-                        crawl.store.put(&page.rows)?;
-                        if crawl.store.bytes() > settings::api_cache_size() && !is_shared {
-                            crawl.is_fleeting = true;
-                            crawl.store = Store::default();
-                            drop(crawl);
-                            self.unlist();
-                            self.at = 0;
-                            return Ok(Some(self.placed(page.rows)));
-                        }
-                        self.at += 1;
+            Ok(None) => Ok(None),
+            Ok(Some(rows)) => {
+                if !crawl.is_fleeting {
+                    crawl.store.put(&rows)?;
+                    let is_read_by_others = Rc::strong_count(&self.crawl) > 2;
+                    if crawl.store.bytes() > settings::api_cache_size() && !is_read_by_others {
+                        crawl.is_fleeting = true;
+                        crawl.store = Store::default();
                         drop(crawl);
-                        make_room();
+                        self.unlist();
+                        self.at = 0;
+                        return Ok(Some(self.placed(rows)));
                     }
-                    return Ok(Some(self.placed(page.rows)));
+                    self.at += 1;
+                    drop(crawl);
+                    make_room();
                 }
+                Ok(Some(self.placed(rows)))
             }
-        };
-        drop(crawl);
-        self.at += 1;
-        Ok(Some(self.placed(rows)))
+        }
     }
 
     /// The rows with this reader's columns alone.

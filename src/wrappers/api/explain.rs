@@ -31,7 +31,7 @@ pub fn scan(
             .iter()
             .map(|kept| format!("{}: {}", kept.reason, condition(kept.at)))
             .collect();
-        match scan::requests(plan, &table, &source, &[]) {
+        match scan::requests(plan, &table, &source, &[], None) {
             Ok(planned) => {
                 let mut taken = Vec::new();
                 for (what, at) in planned.taken.iter().zip(&plan.places) {

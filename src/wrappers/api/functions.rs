@@ -1,21 +1,65 @@
 //! The SQL functions about APIs, and the entry points that Postgres calls by name.
 
+use super::activity::{self, State};
 use super::vendor::Vendor;
-use super::{cache, drift, handler, limits};
+use super::{cache, drift, handler};
 use crate::pg::catalog;
 use crate::pg::error::OrRaise;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-/// Lets no session use answers of a server that were asked for before now; returns how many this session
-/// throws away.
+/// Lets no session use answers of a server that were asked for before now; returns how many are thrown
+/// away.
 #[pg_extern(volatile, parallel_restricted)]
 #[search_path(pg_catalog, pg_temp)]
 fn clear_cache(server: &str) -> i32 {
     let server = catalog::server_by_name(server).or_raise();
     Vendor::of_server(server.oid).or_raise();
-    limits::clear(server.oid.to_u32());
-    cache::clear(Some(server.oid.to_u32())) as i32
+    cache::clear(server.oid.to_u32()) as i32
+}
+
+/// What the sessions of this database ask of APIs now.
+#[pg_extern(volatile, parallel_restricted)]
+#[search_path(pg_catalog, pg_temp)]
+fn api_requests() -> TableIterator<
+    'static,
+    (
+        name!(pid, i32),
+        name!(server, pg_sys::Oid),
+        name!(relation, pg_sys::Oid),
+        name!(state, &'static str),
+        name!(since, f64),
+        name!(requests, i64),
+        name!(pages, i64),
+        name!(rows, i64),
+        name!(bytes, i64),
+        name!(retries, i64),
+        name!(waiting, i32),
+        name!(waited_ms, f64),
+    ),
+> {
+    TableIterator::new(activity::all().into_iter().map(|one| {
+        let state = match one.state {
+            State::Fetching if one.waiting > 0 => "rate limit",
+            State::Fetching => "fetching",
+            State::OtherSession => "other session",
+            State::Reading | State::Idle => "reading",
+        };
+        (
+            one.pid,
+            one.server.into(),
+            one.relation.into(),
+            state,
+            one.since as f64 / 1e6,
+            one.requests as i64,
+            one.pages as i64,
+            one.rows as i64,
+            one.bytes as i64,
+            one.retries as i64,
+            one.waiting as i32,
+            one.waited as f64 / 1000.0,
+        )
+    }))
 }
 
 /// What changed at Airtable since the tables of a schema were imported; followed where `apply`.

@@ -75,17 +75,27 @@ pub fn install() {
 }
 
 fn is_shared() -> bool {
-    SHARED.get() && !HAS_LEFT.load(Ordering::Relaxed)
+    SHARED.get() && !has_left()
 }
 
-/// Notes the end of this backend. Called once a session.
-pub fn leave_at_exit() {
-    process::at_exit(|| HAS_LEFT.store(true, Ordering::Relaxed));
+/// Notes the end of this backend, after which it has no locks.
+pub fn leave() {
+    HAS_LEFT.store(true, Ordering::Relaxed);
+}
+
+/// Whether this backend is at its end.
+pub fn has_left() -> bool {
+    HAS_LEFT.load(Ordering::Relaxed)
+}
+
+/// Microseconds since 1970, by the machine's clock.
+pub fn since_1970() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    since.as_micros() as u64
 }
 
 fn offset() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    (since.as_micros() as u64).saturating_sub(process::monotonic())
+    since_1970().saturating_sub(process::monotonic())
 }
 
 /// Microseconds since 1970, by a clock that does not go back and is the same for all who share limits.

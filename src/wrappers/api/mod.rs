@@ -6,7 +6,9 @@
 //! execution and reads pages through [`cache`], which drives them on the [`session`]'s runtime;
 //! [`row`] masks the values and makes datums of them.
 
-mod cache;
+mod activity;
+pub mod cache;
+pub mod changes;
 mod drift;
 mod error;
 mod explain;
@@ -20,6 +22,7 @@ mod private;
 mod row;
 mod scan;
 mod session;
+mod shelf;
 mod source;
 mod store;
 mod table;
@@ -28,4 +31,6 @@ mod vendor;
 /// Asks for shared memory, if the library is being preloaded. Called once, by `_PG_init`.
 pub fn install() {
     limits::install();
+    activity::install();
+    shelf::install();
 }

@@ -1,6 +1,7 @@
 //! The execution of a scan.
 
-use super::cache::{self, From, Reader};
+use super::cache::{self, Asked, From, Reader};
+use super::changes;
 use super::error;
 use super::private::ScanPlan;
 use super::row::RowMaker;
@@ -15,8 +16,7 @@ use crate::wrappers::replica::lookup::{self, Batch};
 use pgrx::pg_sys::{self, Oid};
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
-use warehouse_core::connectors::{Counts, Line, Param, Query, Row};
+use warehouse_core::connectors::{Changes, Counts, Line, Param, Query, Row};
 
 /// What a scan has cost so far.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +38,8 @@ pub struct Scan {
     user: Oid,
     table: ApiTable,
     params: Params,
+    /// Only what changed in this window.
+    window: Option<Changes>,
     /// The batch of keys whose rows it reads, of a plan that says so.
     batch: Option<Rc<RefCell<Batch>>>,
     maker: RowMaker,
@@ -68,6 +70,7 @@ impl Scan {
             user,
             table,
             params: node.params(),
+            window: changes::current(relation),
             batch: if plan.batched.is_empty() { None } else { lookup::current() },
             maker,
             reader: None,
@@ -133,9 +136,14 @@ impl Scan {
         let plan = self.requests(&source, &self.values)?;
         self.stats.lines.clone_from(&plan.requests);
         right::record(&self.plan.clear, None);
-        let ttl: Duration = self.table.cache_ttl;
-        let fingerprint = source.api.connector().fingerprint();
-        let reader = cache::read(session, self.server.to_u32(), fingerprint, &plan, ttl);
+        let asked = Asked {
+            server: self.server.to_u32(),
+            relation: self.plan.relation,
+            source: source.api.connector().fingerprint(),
+            plan: &plan,
+            ttl: self.table.cache_ttl,
+        };
+        let reader = cache::read(session, asked)?;
         self.stats.reads += 1;
         self.stats.hits += u64::from(reader.from != From::Api);
         self.reader = Some(reader);
@@ -147,7 +155,7 @@ impl Scan {
         source: &Source,
         values: &[Param],
     ) -> Result<warehouse_core::connectors::Plan> {
-        requests(&self.plan, &self.table, source, values)
+        requests(&self.plan, &self.table, source, values, self.window)
             .map_err(|error| named(&self.plan, self.server, error))
     }
 
@@ -192,12 +200,13 @@ impl Stats {
     }
 }
 
-/// What a scan asks for with these values of its parameters.
+/// What a scan asks for with these values of its parameters, in a window of changes or at all.
 pub fn requests(
     plan: &ScanPlan,
     table: &ApiTable,
     source: &Source,
     values: &[Param],
+    window: Option<Changes>,
 ) -> Result<warehouse_core::connectors::Plan> {
     let columns: Vec<usize> = plan.fetched.iter().map(|column| column.place).collect();
     let query = Query {
@@ -206,7 +215,7 @@ pub fn requests(
         conditions: &plan.conditions,
         params: values,
         limit: plan.limit,
-        changes: None,
+        changes: window,
     };
     source.api.connector().plan(&query).map_err(error::of)
 }

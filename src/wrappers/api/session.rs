@@ -5,8 +5,9 @@
 //! the session is served outside of it: an ERROR unwinds through no running future.
 
 use super::limits::{self, BackendLimiters};
+use super::{activity, shelf};
 use crate::pg::error::{Error, Result};
-use crate::pg::{datum, wait};
+use crate::pg::{datum, process, wait};
 use pgrx::PgSqlErrorCode as Code;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -48,7 +49,11 @@ pub fn session() -> Result<&'static Session> {
             format!("the runtime of HTTP requests cannot start: {error}"),
         )
     })?;
-    limits::leave_at_exit();
+    process::at_exit(|| {
+        shelf::leave();
+        activity::leave();
+        limits::leave();
+    });
     let session: &'static Session = Box::leak(Box::new(Session { runtime, host: Rc::default() }));
     Ok(SESSION.with(|cell| *cell.get_or_init(|| session)))
 }
@@ -63,6 +68,7 @@ impl Session {
                 self.runtime.block_on(async { tokio::time::timeout(TICK, future.as_mut()).await });
             drop(waiting);
             self.host.tell();
+            activity::sign(self.host.waiting.get());
             if let Ok(value) = result {
                 return value;
             }
@@ -76,6 +82,8 @@ impl Session {
 pub struct PgHost {
     /// The limits.
     pub limiters: BackendLimiters,
+    /// Requests that wait for the rate limit.
+    waiting: Rc<Cell<u32>>,
     chance: Cell<u64>,
     notices: RefCell<Vec<Notice>>,
 }
@@ -100,6 +108,22 @@ impl PgHost {
     }
 }
 
+/// A request that waits for the rate limit.
+struct Waiting(Rc<Cell<u32>>);
+
+impl Waiting {
+    fn one(count: &Rc<Cell<u32>>) -> Waiting {
+        count.set(count.get() + 1);
+        Waiting(Rc::clone(count))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
 impl Host for PgHost {
     fn now(&self) -> u64 {
         limits::now()
@@ -110,7 +134,12 @@ impl Host for PgHost {
     }
 
     fn acquire(&self, limit: Limit) -> Local<'_, std::result::Result<Permit, ApiError>> {
-        Box::pin(async move { Ok(wait_for(&self.limiters, self, limit).await) })
+        Box::pin(async move {
+            let waiting = Waiting::one(&self.waiting);
+            let permit = wait_for(&self.limiters, self, limit).await;
+            drop(waiting);
+            Ok(permit)
+        })
     }
 
     fn defer(&self, key: LimitKey, time: Duration) {

@@ -3,14 +3,16 @@
 //! `import` is about what IMPORT FOREIGN SCHEMA makes and what options are refused, `truth` compares all
 //! rows with what the emulators generated, `pushed` what is asked with and without conditions, `broken`
 //! what goes wrong at the API, `interrupted` cancels and early stops, `cached` answers that are used
-//! again, `masked` the policy.
+//! again, `shared` those of all sessions, `kept` tables that follow an API, `masked` the policy.
 
 mod broken;
 mod cached;
 mod import;
 mod interrupted;
+mod kept;
 mod masked;
 mod pushed;
+mod shared;
 mod truth;
 
 use anyhow::{Context, Result};

@@ -78,6 +78,8 @@ fn incremental(ground: &Table, client: &mut Client, source: &mut Client) -> Resu
         ("xmin", "capture => 'xmin'"),
         ("diff", "capture => 'diff'"),
     ];
+    // What a cursor takes for granted at the source.
+    source.batch_execute(&format!("CREATE INDEX ON {SOURCE_TABLE} (created_at)"))?;
     for (name, arguments) in ways {
         client.batch_execute(&format!(
             "SELECT warehouse.materialize('mart.{name}', 'SELECT * FROM {OUR_TABLE}', unique_key => '{{id}}', {arguments})"
