@@ -1,10 +1,11 @@
 //! The settings of the extension, one by one, with typed accessors.
 
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
-use std::ffi::{CString, OsString, c_char, c_void};
+use std::ffi::{CStr, CString, OsString, c_char, c_void};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
+use warehouse_core::webhook;
 
 static CLEAR: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_CONNECTIONS_PER_SERVER: GucSetting<i32> = GucSetting::<i32>::new(32);
@@ -181,15 +182,22 @@ fn define_jobs() {
         GucContext::Sighup,
         GucFlags::default(),
     );
-    GucRegistry::define_string_guc(
-        c"warehouse.on_failure",
-        c"Function that is called when a refresh fails or a table grows stale.",
-        c"schema.function; it takes a jsonb with event (failure, suspended, stale), relation, status, and failures and error or age, \
-          and runs with the rights of the extension's owner. Empty: none.",
-        &ON_FAILURE,
-        GucContext::Sighup,
-        GucFlags::SUPERUSER_ONLY,
-    );
+    // SAFETY: the hook is guarded.
+    unsafe {
+        GucRegistry::define_string_guc_with_hooks(
+            c"warehouse.on_failure",
+            c"Function that is called, or URL that is posted to, when a refresh fails or a table grows stale.",
+            c"schema.function, which takes a jsonb and runs with the rights of the extension's owner, or https://… \
+              (http:// for loopback addresses), or /a/file that holds such a URL, to which the same JSON is posted: event (failure, suspended, stale), \
+              text, relation, status, and failures and error or age. Empty: none.",
+            &ON_FAILURE,
+            GucContext::Sighup,
+            GucFlags::SUPERUSER_ONLY,
+            Some(is_target),
+            None,
+            None,
+        );
+    }
 }
 
 /// `warehouse.jobs`.
@@ -221,6 +229,28 @@ pub fn run_history_rows() -> i32 {
 pub fn on_failure() -> Option<String> {
     let text = ON_FAILURE.get().filter(|text| !text.is_empty())?;
     text.into_string().ok()
+}
+
+/// Refuses a URL that no message may be posted to.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn is_target(
+    value: *mut *mut c_char,
+    _extra: *mut *mut c_void,
+    _source: pg_sys::GucSource::Type,
+) -> bool {
+    // SAFETY: the new value, NULL or NUL-terminated.
+    let text = unsafe { if (*value).is_null() { c"" } else { CStr::from_ptr(*value) } };
+    let fits =
+        text.to_str().is_ok_and(|text| !webhook::is_url(text) || webhook::check(text).is_ok());
+    if !fits {
+        // SAFETY: the detail is read at once, and freed with its memory context.
+        unsafe {
+            pg_sys::GUC_check_errdetail_string = pg_sys::pstrdup(
+                c"A URL has to be https://host/…, or http:// with a loopback address.".as_ptr(),
+            );
+        }
+    }
+    fits
 }
 
 /// Refuses a path that depends on where the server was started.

@@ -1,6 +1,6 @@
 //! The part of `warehouse` that needs no Postgres.
 //!
-//! Nothing here touches a backend or unsafe code, and only [`connectors`] a socket, so all of it is
+//! Nothing here touches a backend or unsafe code, and only [`connectors`] and [`webhook`] a socket, so all of it is
 //! tested with plain `cargo test`. The extension crate converts Postgres's structures into these types
 //! at its edges.
 
@@ -15,3 +15,4 @@ pub mod privacy;
 pub mod quote;
 pub mod refresh;
 pub mod schedule;
+pub mod webhook;

@@ -1,5 +1,6 @@
 //! What people are told when a job fails or a table grows stale, and the trimming of history.
 
+use super::webhook;
 use crate::materialize::{as_extension_owner, json, run};
 use crate::pg::error::Result;
 use crate::pg::subtransaction::attempt;
@@ -8,6 +9,7 @@ use crate::settings;
 use serde::Deserialize;
 use serde_json::{Value, json as object};
 use warehouse_core::quote;
+use warehouse_core::webhook::is_url;
 
 /// A line of the server log.
 pub fn log(text: &str) {
@@ -27,15 +29,20 @@ pub fn tell(
         "refresh of {name} {status} ({failures} in a row{told}): {}",
         error.unwrap_or("no error was told")
     ));
+    let text = format!("warehouse: refresh of {name} {status} ({failures} in a row{told})");
     call(&object!({
-        "event": if suspended { "suspended" } else { "failure" },
+        "event": if suspended { "suspended" } else { "failure" }, "text": text,
         "relation": name, "status": status, "failures": failures, "error": error,
     }))
 }
 
-/// Calls what the setting `warehouse.on_failure` names.
+/// Tells whom the setting `warehouse.on_failure` names: a function now, a URL after the commit.
 fn call(message: &Value) -> Result<()> {
     let Some(target) = settings::on_failure() else { return Ok(()) };
+    if is_url(&target) || target.starts_with('/') {
+        webhook::enclose(message);
+        return Ok(());
+    }
     let outcome = as_extension_owner(|| {
         attempt(|| {
             let name = sql::value_now::<Vec<String>>(
@@ -87,9 +94,11 @@ pub fn care() -> Result<()> {
             "UPDATE warehouse.materialization_job SET stale_told = $2 WHERE materialization = $1::pg_catalog.int4",
             &[i64::from(stale.id).into(), stale.status.as_str().into()],
         )?;
-        call(
-            &object!({ "event": "stale", "relation": stale.name, "status": stale.status, "age": stale.age }),
-        )?;
+        let (name, status, age) = (&stale.name, &stale.status, stale.age.as_deref().unwrap_or("?"));
+        let text = format!("warehouse: {name} is stale ({status}): its data are {age} old");
+        call(&object!({
+            "event": "stale", "text": text, "relation": name, "status": status, "age": stale.age,
+        }))?;
     }
     run(
         "DELETE FROM warehouse.materialization_run r \

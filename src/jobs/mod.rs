@@ -14,6 +14,7 @@ mod launcher;
 mod scheduler;
 mod store;
 mod way;
+mod webhook;
 mod worker;
 
 /// Installs all of it. Called once, by `_PG_init`.

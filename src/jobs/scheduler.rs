@@ -6,6 +6,7 @@
 use super::board::{self, Request};
 use super::failure;
 use super::store::{self, Row};
+use super::webhook;
 use crate::materialize::{json, run};
 use crate::pg::error::Result;
 use crate::pg::worker::{self, Handle, Kind, Running};
@@ -55,16 +56,18 @@ extern "C-unwind" fn warehouse_scheduler_main(_argument: pgrx::pg_sys::Datum) {
         worker::reload_if_asked();
         let pause = match worker::transaction(c"scheduling", || scheduler.look()) {
             Ok(look) => {
+                webhook::committed(settings::on_failure().as_deref());
                 // What another session is changing at the moment is taken up later.
                 scheduler.asked.retain(|request| !look.seen.contains(&request.materialization));
                 scheduler.start(&look.started);
-                if look.is_idle && !is_wanted() {
+                if look.is_idle && !webhook::is_busy() && !is_wanted() {
                     board::note_without();
                     worker::end();
                 }
                 look.pause
             }
             Err(error) => {
+                webhook::rolled_back();
                 if !is_wanted() {
                     board::note_without();
                     worker::end();
@@ -73,7 +76,7 @@ extern "C-unwind" fn warehouse_scheduler_main(_argument: pgrx::pg_sys::Datum) {
                 Duration::from_secs(5)
             }
         };
-        wait::sleep_until_woken(pause);
+        wait::sleep_until_woken(webhook::go_on(pause));
     }
 }
 

@@ -85,7 +85,7 @@ fn transactions_by_their_times() -> Result<()> {
     expect(&mut client, "SELECT updated FROM warehouse.refresh('m.t')", "1")?;
     expect(
         &mut client,
-        "SELECT data_as_of > now() - interval '1 minute' FROM warehouse.freshness WHERE relation = 'm.t'",
+        "SELECT data_as_of > now() - interval '1 minute' FROM warehouse.freshness WHERE relation_schema = 'm' AND relation_name = 't'",
         "t",
     )
 }

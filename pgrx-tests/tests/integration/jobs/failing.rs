@@ -1,8 +1,12 @@
 //! Failures: retries, suspension, limits, and what people are told.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::{Ground, PATIENCE};
 use crate::ask::run;
@@ -127,4 +131,74 @@ fn history_is_trimmed() -> Result<()> {
         run(&mut ground.client, "SELECT warehouse.refresh('mart.people')")?;
     }
     ground.becomes("SELECT count(*) FROM warehouse.runs WHERE relation = 'mart.people'", "5")
+}
+
+#[test]
+fn failures_are_posted_to_a_url() -> Result<()> {
+    let mut ground = Ground::new("webhook")?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    // Postgres logs settings that change: what is secret lies in a file.
+    let file = ground.warehouse.data_dir().join("webhook.url");
+    std::fs::write(&file, format!("http://{}/hooks/s3cr3t\n", listener.local_addr()?))?;
+    let (told, posted) = mpsc::channel();
+    thread::spawn(move || {
+        // The first answer says to come again; the last one never comes.
+        for status in ["503 Busy", "204 No Content", "204 No Content", ""] {
+            let Ok((mut stream, _)) = listener.accept() else { return };
+            let mut text = String::new();
+            let mut bytes = [0; 4096];
+            while !text.ends_with('}') {
+                match stream.read(&mut bytes) {
+                    Ok(read) if read > 0 => text.push_str(&String::from_utf8_lossy(&bytes[..read])),
+                    _ => break,
+                }
+            }
+            if status.is_empty() {
+                thread::sleep(PATIENCE);
+            }
+            let answer =
+                format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            // Whoever has gone away needs no answer.
+            let _ = stream.write_all(answer.as_bytes());
+            if told.send(text).is_err() {
+                return;
+            }
+        }
+    });
+    let refused = ground.warehouse.execute(
+        "postgres",
+        "ALTER SYSTEM SET warehouse.on_failure = 'http://hooks.example.com/x'",
+    );
+    let refused = format!("{:?}", refused.err());
+    ensure!(refused.contains("https://host/"), "{refused}");
+    ground.warehouse.execute(
+        "postgres",
+        &format!("ALTER SYSTEM SET warehouse.on_failure = '{}'", file.display()),
+    )?;
+    ground.warehouse.execute("postgres", "SELECT pg_reload_conf()")?;
+    ground.materialize(
+        "people",
+        "SELECT id / (id - 7) AS x FROM app.people",
+        "schedule => 'every 1 second', max_failures => 2, with_data => false",
+    )?;
+    let mut events = Vec::new();
+    for _ in 0..3 {
+        let text = posted.recv_timeout(PATIENCE)?;
+        ensure!(text.starts_with("POST /hooks/s3cr3t "), "{text}");
+        let body = text.split_once("\r\n\r\n").context("no body")?.1;
+        let body: serde_json::Value = serde_json::from_str(body)?;
+        ensure!(body["relation"] == "mart.people" && body["error"] == "division by zero", "{body}");
+        events.push(body["event"].as_str().unwrap_or_default().to_owned());
+    }
+    events.sort_unstable();
+    ensure!(events == ["failure", "failure", "suspended"], "{events:?}");
+    // One who does not answer holds no job up.
+    ground.client.batch_execute("SELECT warehouse.resume('mart.people')")?;
+    ground.materialize("others", "SELECT id FROM app.people", "schedule => 'every 1 second'")?;
+    ground.becomes(
+        "SELECT count(*) > 2 FROM warehouse.runs WHERE relation = 'mart.others' AND status = 'succeeded'",
+        "t",
+    )?;
+    ensure!(!ground.warehouse.log()?.contains("s3cr3t"), "the log tells the secret");
+    Ok(())
 }
