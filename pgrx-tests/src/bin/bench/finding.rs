@@ -57,6 +57,8 @@ pub enum Target {
     TimesSource(f64),
     /// Less than so many MiB.
     MemoryBelow(f64),
+    /// Less than so many milliseconds.
+    WaitBelow(f64),
 }
 
 impl Finding {
@@ -143,7 +145,7 @@ impl Target {
         match self {
             Target::Faster(least) => figure >= least,
             Target::TimesTheirs(most) | Target::TimesSource(most) => figure <= most,
-            Target::MemoryBelow(limit) => figure < limit,
+            Target::MemoryBelow(limit) | Target::WaitBelow(limit) => figure < limit,
         }
     }
 
@@ -153,6 +155,7 @@ impl Target {
             Target::TimesTheirs(_) => format!("{figure:.2} of the time"),
             Target::TimesSource(_) => format!("{figure:.2} of the source"),
             Target::MemoryBelow(_) => format!("{figure:.1} MB"),
+            Target::WaitBelow(_) => format!("{figure:.1} ms"),
         }
     }
 
@@ -162,6 +165,7 @@ impl Target {
             Target::Faster(least) => format!(">= {least:.2}x"),
             Target::TimesTheirs(most) | Target::TimesSource(most) => format!("<= {most:.2}"),
             Target::MemoryBelow(limit) => format!("< {limit:.0} MB"),
+            Target::WaitBelow(limit) => format!("< {limit:.0} ms"),
         }
     }
 }

@@ -14,7 +14,7 @@ bench [options]
   --rounds N              how often everybody runs (5)
   --delay 1ms             the network to the sources is so much slower, in each direction
   --only KEY,KEY…         these scenarios alone:
-                            single table: a b c d memory masks pseudonym
+                            single table: a b c d memory refresh readers endurance masks pseudonym
                             merged sites: groups weekly recent days top latest cross dashboard planning
                             one server with many joins: tpch
   --details text|jsonb    the type of the seventh column of the table (text)

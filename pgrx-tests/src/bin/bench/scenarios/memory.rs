@@ -71,7 +71,8 @@ fn scan(ground: &Table, table: &str) -> Result<Growth> {
     Ok(Growth { before, peak: peak.max(after), after })
 }
 
-fn resident(pid: i32) -> Result<f64> {
+/// The backend's own resident memory, in MiB.
+pub fn resident(pid: i32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).context("the backend")?;
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
     let kilobytes = line.and_then(|text| text.split_whitespace().next()).context("RssAnon")?;

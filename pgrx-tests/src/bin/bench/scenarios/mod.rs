@@ -3,6 +3,7 @@
 mod cross_server;
 mod dashboard;
 mod days;
+mod endurance;
 mod full_scan;
 mod groups;
 mod latest;
@@ -11,6 +12,7 @@ mod memory;
 mod planning;
 mod point_lookup;
 mod pseudonym;
+mod readers;
 mod recent;
 mod refresh;
 mod selective_filter;
@@ -49,13 +51,15 @@ pub enum Run {
 }
 
 /// All scenarios, in the order in which they run: those on one ground together.
-pub const ALL: [Scenario; 18] = [
+pub const ALL: [Scenario; 20] = [
     full_scan::SCENARIO,
     table_copy::SCENARIO,
     point_lookup::SCENARIO,
     selective_filter::SCENARIO,
     memory::SCENARIO,
     refresh::SCENARIO,
+    readers::SCENARIO,
+    endurance::SCENARIO,
     masks::SCENARIO,
     pseudonym::SCENARIO,
     groups::SCENARIO,
