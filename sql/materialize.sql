@@ -297,7 +297,11 @@ SELECT m.relation, n.nspname AS relation_schema, c.relname AS relation_name, m.o
   m.options ->> 'event_time' AS event_time, m.options ->> 'batch_size' AS batch_size,
   m.options ->> 'site_column' AS site_column,
   m.options ->> 'schedule' AS schedule, m.options ->> 'time_zone' AS time_zone,
-  ARRAY(SELECT pg_catalog.jsonb_array_elements_text(m.options -> 'after')) AS after,
+  ARRAY(SELECT un.nspname || '.' || uc.relname
+    FROM pg_catalog.jsonb_array_elements_text(m.options -> 'after') WITH ORDINALITY a(id, at)
+      JOIN warehouse.materialization u ON u.id = a.id::integer
+      JOIN pg_catalog.pg_class uc ON uc.oid = u.relation
+      JOIN pg_catalog.pg_namespace un ON un.oid = uc.relnamespace ORDER BY a.at) AS after,
   m.options ->> 'reconcile' AS reconcile, j.state, j.failures, COALESCE(j.retry_at, j.due) AS next_run,
   m.options ->> 'description' AS description, m.options, m.created_at, m.changed_at
 FROM warehouse.materialization m
@@ -326,7 +330,7 @@ COMMENT ON COLUMN warehouse.materializations.state IS 'idle, queued, running, re
 COMMENT ON COLUMN warehouse.materializations.failures IS 'Failures in a row.';
 COMMENT ON COLUMN warehouse.materializations.next_run IS 'When it runs next.';
 COMMENT ON COLUMN warehouse.materializations.description IS 'What it is about.';
-COMMENT ON COLUMN warehouse.materializations.options IS 'All arguments, with defaults filled in.';
+COMMENT ON COLUMN warehouse.materializations.options IS 'All arguments, with defaults filled in; after by the numbers of the definitions.';
 COMMENT ON COLUMN warehouse.materializations.created_at IS 'When it was defined first.';
 COMMENT ON COLUMN warehouse.materializations.changed_at IS 'When it was defined last.';
 

@@ -236,7 +236,7 @@ impl Scheduler {
             return Ok(());
         }
         if event == Event::Succeeded {
-            downstream.extend(store::downstreams(&row.name)?);
+            downstream.extend(store::downstreams(row.id)?);
         } else if let Record::Ended { failures, suspended, .. } = record {
             let status = if event == Event::Crashed { "crashed" } else { status };
             failure::tell(&row.name, status, failures, suspended, error.as_deref())?;

@@ -88,20 +88,17 @@ pub fn next_wake() -> Result<Option<i64>> {
     )
 }
 
-/// The jobs that run after another, by name of the table.
-pub fn downstreams(name: &str) -> Result<Vec<i32>> {
-    // All of those after which it runs have succeeded since it was started last.
+/// The jobs that run after another.
+pub fn downstreams(id: i32) -> Result<Vec<i32>> {
+    // All of those after which it runs, and that are still there, have succeeded since it was started last.
     let found = json(
         "SELECT pg_catalog.jsonb_agg(m.id) FROM warehouse.materialization m \
            JOIN warehouse.materialization_job j ON j.materialization = m.id \
-         WHERE m.options -> 'after' ? $1 AND NOT EXISTS ( \
-           SELECT FROM pg_catalog.jsonb_array_elements_text(m.options -> 'after') a(name) \
-           WHERE NOT EXISTS (SELECT FROM warehouse.materialization u \
-               JOIN pg_catalog.pg_class c ON c.oid = u.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-               JOIN warehouse.materialization_job uj ON uj.materialization = u.id \
-             WHERE n.nspname || '.' || c.relname = a.name \
-               AND uj.last_succeeded > COALESCE(j.last_started, '-infinity')))",
-        &[name.into()],
+         WHERE m.options -> 'after' @> pg_catalog.to_jsonb($1::pg_catalog.int4) AND NOT EXISTS ( \
+           SELECT FROM pg_catalog.jsonb_array_elements_text(m.options -> 'after') a(id) \
+             JOIN warehouse.materialization_job uj ON uj.materialization = a.id::pg_catalog.int4 \
+           WHERE (uj.last_succeeded > COALESCE(j.last_started, '-infinity')) IS NOT TRUE)",
+        &[i64::from(id).into()],
     )?;
     Ok(found.unwrap_or_default())
 }

@@ -86,7 +86,8 @@ pub struct Options {
     pub time_zone: String,
     pub jitter: Option<String>,
     #[serde(default)]
-    pub after: Vec<String>,
+    /// The numbers of the definitions after which it runs.
+    pub after: Vec<i32>,
     pub warn_after: Option<String>,
     pub error_after: Option<String>,
     pub time_limit: Option<String>,

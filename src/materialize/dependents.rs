@@ -89,7 +89,7 @@ fn one(definition: &Definition, changed: &[&Delta]) -> Result<()> {
         ));
     }
     let mut report = Report::new();
-    let _environment = Environment::enter(definition);
+    let _environment = Environment::enter(definition)?;
     let clear = definition.options.clear.then(|| definition.owner());
     right::granted(clear, || {
         identity::acting_as(definition.owner(), || {

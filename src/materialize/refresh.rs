@@ -49,7 +49,7 @@ pub fn run(id: i32, how: &How) -> Result<(Definition, Report)> {
     dependents::lock_followed(id)?;
     let definition = Definition::locked(id, false)?
         .ok_or_else(|| Error::new(Code::ERRCODE_UNDEFINED_OBJECT, "the definition is gone"))?;
-    let _environment = Environment::enter(&definition);
+    let _environment = Environment::enter(&definition)?;
     let _telling = Telling::begin(definition.id, definition.relation(), 0);
     let clear = definition.options.clear;
     let report = right::granted(clear.then(|| definition.owner()), || {

@@ -348,7 +348,8 @@ fn check_change(query: &Query, unique_key: &[String], own: Option<Oid>) -> Resul
     Ok(())
 }
 
-fn resolved_after(names: &[String]) -> Result<Vec<String>> {
+/// The definitions that names mean: by their numbers, which survive a rename and a restore.
+fn resolved_after(names: &[String]) -> Result<Vec<i32>> {
     names
         .iter()
         .map(|name| {
@@ -359,7 +360,7 @@ fn resolved_after(names: &[String]) -> Result<Vec<String>> {
                     format!("after: relation \"{name}\" does not exist"),
                 )
             })?;
-            Ok(Definition::of(relation)?.name())
+            Ok(Definition::of(relation)?.id)
         })
         .collect()
 }
@@ -367,18 +368,18 @@ fn resolved_after(names: &[String]) -> Result<Vec<String>> {
 /// Refuses a cycle of `after`.
 pub fn check_after(options: &Options, own: Option<i32>) -> Result<()> {
     let Some(own) = own else { return Ok(()) };
+    let after: Vec<i64> = options.after.iter().map(|id| i64::from(*id)).collect();
     let found: Option<String> = book::json(
-        "WITH RECURSIVE way(id, path) AS ( \
-           SELECT m.id, n.nspname || '.' || c.relname FROM warehouse.materialization m \
-             JOIN pg_catalog.pg_class c ON c.oid = m.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-           WHERE n.nspname || '.' || c.relname = ANY ($1) \
-           UNION SELECT m.id, way.path || ' -> ' || a.name FROM way JOIN warehouse.materialization w ON w.id = way.id \
-             CROSS JOIN LATERAL pg_catalog.jsonb_array_elements_text(w.options -> 'after') a(name) \
-             JOIN pg_catalog.pg_class c ON true JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             JOIN warehouse.materialization m ON m.relation = c.oid \
-           WHERE a.name = n.nspname || '.' || c.relname AND way.id <> $2::pg_catalog.int4) \
+        "WITH RECURSIVE named AS ( \
+           SELECT m.id, n.nspname || '.' || c.relname AS name, m.options FROM warehouse.materialization m \
+             JOIN pg_catalog.pg_class c ON c.oid = m.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace), \
+         way(id, path) AS ( \
+           SELECT m.id, m.name FROM named m WHERE m.id = ANY ($1::pg_catalog.int4[]) \
+           UNION SELECT m.id, way.path || ' -> ' || m.name FROM way JOIN named w ON w.id = way.id \
+             CROSS JOIN LATERAL pg_catalog.jsonb_array_elements_text(w.options -> 'after') a(id) \
+             JOIN named m ON m.id = a.id::pg_catalog.int4 WHERE way.id <> $2::pg_catalog.int4) \
          SELECT pg_catalog.to_jsonb(way.path) FROM way WHERE way.id = $2::pg_catalog.int4 LIMIT 1",
-        &[options.after.clone().into(), i64::from(own).into()],
+        &[after.into(), i64::from(own).into()],
     )?;
     match found {
         None => Ok(()),

@@ -75,7 +75,15 @@ fn one_runs_after_the_other() -> Result<()> {
         "SELECT warehouse.materialize('mart.people', 'SELECT * FROM app.people', unique_key => '{id}', capture => 'xmin', after => '{mart.m}')",
     )?;
     told.says("22023", &["circle", "mart.m", "mart.people"])?;
-    Ok(())
+    // A table stays the same under another name.
+    ground.materialize("k", "SELECT max(id) AS n FROM app.people", "after => '{mart.m}'")?;
+    run(&mut ground.client, "ALTER TABLE mart.m RENAME TO maximum")?;
+    run(&mut ground.source, "INSERT INTO people VALUES (102, 'newer')")?;
+    ground.becomes("SELECT n FROM mart.k", "102")?;
+    ground.becomes(
+        "SELECT after::text FROM warehouse.materializations WHERE relation_name = 'k'",
+        "{mart.maximum}",
+    )
 }
 
 /// Anybody who may read a table may ask for it, also in a transaction that only reads.

@@ -174,3 +174,43 @@ fn sites_come_and_go() -> Result<()> {
     ground.refresh("")?;
     ground.agree()
 }
+
+#[test]
+fn an_owner_below_row_level_security() -> Result<()> {
+    let mut ground = merged("policies")?;
+    let owner = format!("keeper_{}", ground._pair.warehouse_database);
+    run(
+        &mut ground.client,
+        &format!(
+            "CREATE ROLE {owner}; GRANT warehouse_admin TO {owner}; GRANT USAGE ON SCHEMA main TO {owner}; \
+             GRANT SELECT ON ALL TABLES IN SCHEMA main TO {owner}; GRANT CREATE, USAGE ON SCHEMA mart TO {owner}; \
+             SET ROLE {owner}"
+        ),
+    )?;
+    ground.materialize("unique_key => '{site,id}', capture => 'xmin'")?;
+    run(
+        &mut ground.client,
+        "SELECT warehouse.materialize('mart.counts', 'SELECT site, count(*) AS n FROM mart.people GROUP BY site', capture => 'change'); \
+         RESET ROLE; SELECT warehouse.restrict_table('mart.people'), warehouse.restrict_table('mart.counts')",
+    )?;
+    let mut client = ground._pair.warehouse()?;
+    run(&mut client, &format!("SET client_min_messages = warning; SET ROLE {owner}"))?;
+    let refresh = |more: &str| {
+        format!("SELECT status, updated, inserted FROM warehouse.refresh('mart.people'{more})")
+    };
+    ground.at(0, "UPDATE app.people SET name = 'new' WHERE id <= 3; DELETE FROM app.people WHERE id = 100; INSERT INTO app.people (id, name) VALUES (101, 'x')")?;
+    expect(&mut client, &refresh(""), "succeeded|3|1")?;
+    expect(&mut client, "SELECT n FROM mart.counts WHERE site = 'a'", "101")?;
+    expect(&mut client, &refresh(", reconcile => true"), "succeeded|0|0")?;
+    expect(&mut client, "SELECT n FROM mart.counts WHERE site = 'a'", "100")?;
+    rows(&mut client, &refresh(", full_refresh => true"))?;
+    ground.agree()?;
+    // One who sees a part of the rows only is not to take it for the whole.
+    run(&mut ground.client, &format!("SELECT warehouse.restrict_sites('{owner}', '{{a}}')"))?;
+    refused(&mut client, &refresh(""))?.says("42501", &["row-level security"])?;
+    run(&mut ground.client, &format!("SELECT warehouse.unrestrict_sites('{owner}')"))?;
+    // Another policy may hide anything.
+    run(&mut ground.client, "CREATE POLICY own ON mart.people USING (id < 50)")?;
+    refused(&mut client, &refresh(""))?.says("42501", &["row-level security"])?;
+    ground.agree()
+}
