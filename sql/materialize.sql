@@ -284,6 +284,14 @@ COMMENT ON FUNCTION warehouse.run_backfill(oid, timestamptz, timestamptz) IS 'In
 COMMENT ON FUNCTION warehouse.backfill(regclass, timestamptz, timestamptz) IS
   'Computes a range of time of a microbatch table anew, batch by batch; returns the number of batches. Workers do it, each batch a transaction, going on where they were interrupted; without warehouse in shared_preload_libraries it is done in this session. For its owner and warehouse_admin.';
 
+CREATE FUNCTION warehouse.forget(domain text, value text, action text DEFAULT 'delete')
+  RETURNS TABLE (relation regclass, column_name text, action text, rows bigint)
+  LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+  AS 'SELECT f.relation::regclass, f.column_name, f.action, f.rows FROM warehouse.run_forget($1, $2, $3) f';
+COMMENT ON FUNCTION warehouse.run_forget(text, text, text) IS 'Internal: what warehouse.forget() calls.';
+COMMENT ON FUNCTION warehouse.forget(text, text, text) IS
+  'Takes a person out of the materialized tables: finds the rows that carry what the masks of a domain make of the value, with every key version that can still be used, and deletes them (action delete) or sets the column to NULL (blank); returns counts by table and column. Tables that follow another are brought along (follow). Delete at the source first: what is there comes back with a refresh. For warehouse_admin.';
+
 COMMENT ON FUNCTION warehouse.wake_jobs() IS
   'Has the scheduler of this database look around once the transaction has committed; starts it if need be. FALSE without warehouse in shared_preload_libraries.';
 
@@ -522,6 +530,9 @@ COMMENT ON COLUMN warehouse._metabase_metadata.value IS 'Its value.';
 -- Defining takes the right to create the table and to read the sources, as CREATE TABLE AS does, and the
 -- confidence of the DBA: a definition runs on its own.
 REVOKE ALL ON FUNCTION warehouse.define_materialization(jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION warehouse.run_forget(text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION warehouse.forget(text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION warehouse.run_forget(text, text, text), warehouse.forget(text, text, text) TO warehouse_admin;
 REVOKE ALL ON FUNCTION warehouse.materialize(text, text, text, text, text[], text, text, text, text, text, text, text, text[], text, text[], text, text, jsonb, jsonb, text, text, text, integer, boolean, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION warehouse.define_materialization(jsonb),
   warehouse.materialize(text, text, text, text, text[], text, text, text, text, text, text, text, text[], text, text[], text, text, jsonb, jsonb, text, text, text, integer, boolean, boolean) TO warehouse_admin;

@@ -45,6 +45,21 @@ COMMENT ON COLUMN warehouse.audit.query_id IS 'The id of the query, as in pg_sta
 COMMENT ON FUNCTION warehouse.record(text, text, text[], bigint, bigint) IS
   'Internal. Writes an entry of warehouse.audit and a line of the server log: action, relation, columns, rows, query id.';
 
+-- Areas of few people ------------------------------------------------------------------------------
+
+-- What the mask zip3 hides: a list that is as old as its census.
+CREATE TABLE warehouse.zip3_population (
+  zip3 text PRIMARY KEY CHECK (zip3 ~ '^[0-9]{3}$'),
+  population bigint NOT NULL CHECK (population >= 0),
+  comment text
+);
+SELECT pg_catalog.pg_extension_config_dump('warehouse.zip3_population', '');
+COMMENT ON TABLE warehouse.zip3_population IS
+  'How many people live where ZIP codes begin with these three digits. While it has rows, the mask zip3 hides the areas that it lists with 20,000 people or fewer; while it is empty, those of the census of 2000.';
+COMMENT ON COLUMN warehouse.zip3_population.zip3 IS 'The first three digits.';
+COMMENT ON COLUMN warehouse.zip3_population.population IS 'The people who live there.';
+COMMENT ON COLUMN warehouse.zip3_population.comment IS 'Where the number is from.';
+
 -- The data dictionary -------------------------------------------------------------------------------
 
 COMMENT ON FUNCTION warehouse.reads_as(text, oid, text, text, text) IS
@@ -567,5 +582,8 @@ REVOKE ALL ON FUNCTION warehouse.unrestrict_sites(name) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION warehouse.record(text, text, text[], bigint, bigint), warehouse.grant_read(name, text),
   warehouse.restrict_sites(name, text[]), warehouse.unrestrict_sites(name) TO warehouse_admin;
 GRANT SELECT ON warehouse.audit TO warehouse_admin;
+-- Whoever reads a column under the mask zip3 reads it.
+GRANT SELECT ON warehouse.zip3_population TO PUBLIC;
+GRANT INSERT, UPDATE, DELETE, TRUNCATE ON warehouse.zip3_population TO warehouse_admin;
 -- visible_sites() reads it with the rights of whoever asks, whose roles count.
 GRANT SELECT ON warehouse.site_restrictions, warehouse.site_columns, warehouse.columns, warehouse.unclassified TO PUBLIC;

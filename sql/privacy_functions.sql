@@ -25,7 +25,7 @@ COMMENT ON FUNCTION warehouse.initial(text) IS
 COMMENT ON FUNCTION warehouse.ip_prefix(inet, integer, integer) IS
   'The network of the first v4 bits of an IPv4 address, or v6 bits of an IPv6 address.';
 COMMENT ON FUNCTION warehouse.zip3(text) IS
-  'The first three digits of a US ZIP code where more than 20,000 people live (census of 2000), else 000; NULL for what is no ZIP code.';
+  'The first three digits of a US ZIP code where more than 20,000 people live, else 000; NULL for what is no ZIP code. By warehouse.zip3_population, or by the census of 2000 while that is empty.';
 COMMENT ON FUNCTION warehouse.pseudonym(text, text) IS
   'A pseudonym: 32 hexadecimal digits, the same for all spellings of the same value within a domain, and unlinkable between domains. Pseudonymous is not anonymous. Needs a key.';
 COMMENT ON FUNCTION warehouse.pseudonym(bigint, text) IS

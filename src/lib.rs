@@ -102,6 +102,7 @@ pgrx::extension_sql_file!(
         materialize::functions::run,
         materialize::functions::running,
         materialize::functions::drop_definition,
+        materialize::forget::run_forget,
         jobs::functions::wake_jobs,
         jobs::functions::set_paused,
         jobs::functions::request_run,

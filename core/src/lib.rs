@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod arrays;
 pub mod connectors;
 pub mod copy;
 pub mod masks;

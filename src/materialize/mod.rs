@@ -16,6 +16,7 @@ pub mod define;
 pub mod definition;
 mod dependents;
 mod environment;
+pub mod forget;
 mod full;
 pub mod functions;
 mod microbatch;

@@ -7,7 +7,6 @@ use super::planner;
 use super::wait::AlwaysReady;
 use pgrx::pg_sys::{self, Datum, Oid};
 use std::marker::PhantomData;
-use warehouse_core::quote;
 
 /// The executor's node of a foreign scan, valid while a callback runs.
 #[derive(Debug, Clone, Copy)]
@@ -112,12 +111,6 @@ impl<'e> ScanNode<'e> {
                     .collect(),
             )
         }
-    }
-
-    /// The values of the parameters now, each as a complete SQL literal.
-    pub fn evaluate(self, params: &Params) -> Vec<String> {
-        let texts = self.texts(params).into_iter();
-        texts.map(|text| text.map_or_else(|| "NULL".to_owned(), |t| quote::literal(&t))).collect()
     }
 
     /// The values of the parameters now, each as text; `None` for NULL.

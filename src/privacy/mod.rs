@@ -4,7 +4,7 @@
 //! What masks do is `warehouse_core::masks`; here they meet keys, roles and SQL types. The wrappers ask
 //! this module; it knows none of them.
 
-mod audit;
+pub mod audit;
 mod classify;
 mod columns;
 pub mod error;
@@ -20,3 +20,4 @@ pub mod sites;
 mod survey;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
+pub mod zip3;

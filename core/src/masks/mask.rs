@@ -250,6 +250,17 @@ impl Mask {
         }
     }
 
+    /// Whether the mask works with the areas of few people that [`Context::zip3`] gives.
+    ///
+    /// [`Context::zip3`]: super::Context
+    pub fn reads_zip3(&self) -> bool {
+        match self {
+            Mask::Zip3 => true,
+            Mask::Json { rules, .. } => rules.iter().any(|(_, mask)| mask.reads_zip3()),
+            _ => false,
+        }
+    }
+
     /// Whether the mask is only for materializations, which see the whole column.
     pub fn needs_whole_column(&self) -> bool {
         matches!(self, Mask::Shuffle)

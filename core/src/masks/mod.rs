@@ -42,6 +42,7 @@ pub mod redact;
 mod shift;
 mod text;
 mod token;
+mod traces;
 mod value;
 pub mod wire;
 

@@ -2,7 +2,8 @@
 //!
 //! A function is the mask of the same name with the mask's arguments behind the value; what a mask takes
 //! from another column of the row is an argument too. Results are those of the mask on a column, so that
-//! a value masked here joins one masked by a wrapper. Functions without a key are immutable. Those with one
+//! a value masked here joins one masked by a wrapper. Functions without a key are immutable, but for
+//! those that read the clock or `warehouse.zip3_population`. Those with one
 //! are stable, and `sql/privacy_functions.sql` takes them from PUBLIC: whoever may compute pseudonyms can
 //! try a dictionary.
 

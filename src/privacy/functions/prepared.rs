@@ -6,9 +6,11 @@
 
 use super::result::FromMasked;
 use crate::pg::error::{Error, OrRaise, Result};
-use crate::privacy::keys;
+use crate::privacy::{keys, zip3};
 use pgrx::PgSqlErrorCode as Code;
 use std::cell::RefCell;
+use std::rc::Rc;
+use warehouse_core::masks::postal::Restricted;
 use warehouse_core::masks::{
     Context, IntWidth, Mask, MaskError, Masked, Masker, TypeFamily, Value,
 };
@@ -74,9 +76,27 @@ struct Prepared {
     numbers: Vec<i64>,
     /// Of the keyring, for masks with keys.
     generation: Option<u64>,
+    /// The areas that it hides, of a mask that asks for them.
+    areas: Option<Areas>,
     masker: Masker,
     /// What the mask `constant` gives.
     constant: Option<String>,
+}
+
+/// The areas of few people that a masker was made with; `None` for those that are built in.
+type Areas = Option<Rc<Restricted>>;
+
+/// Whether a masker would be made the same now.
+fn is_fresh(generation: Option<u64>, areas: Option<&Areas>) -> Result<bool> {
+    let same_keys = match generation {
+        Some(generation) => keys::generation()? == generation,
+        None => true,
+    };
+    let same_areas = match areas {
+        Some(areas) => zip3::restricted()? == *areas,
+        None => true,
+    };
+    Ok(same_keys && same_areas)
 }
 
 impl Prepared {
@@ -137,14 +157,15 @@ pub fn mask<T: FromMasked>(
 ) -> Option<T> {
     let known = KEPT.with_borrow(|kept| {
         let at = kept.find(&call)?;
-        Some((at, kept.all.get(at)?.generation))
+        let prepared = kept.all.get(at)?;
+        Some((at, prepared.generation, prepared.areas.clone()))
     });
     let at = match known {
-        Some((at, None)) => at,
-        Some((at, Some(generation))) if keys::generation().or_raise() == generation => at,
+        Some((at, None, None)) => at,
+        Some((at, generation, areas)) if is_fresh(generation, areas.as_ref()).or_raise() => at,
         stale => {
             let prepared = prepare(&call, &text(), others.len()).or_raise();
-            KEPT.with_borrow_mut(|kept| kept.keep(stale.map(|(at, _)| at), prepared))
+            KEPT.with_borrow_mut(|kept| kept.keep(stale.map(|(at, ..)| at), prepared))
         }
     };
     KEPT.with_borrow_mut(|kept| {
@@ -153,7 +174,10 @@ pub fn mask<T: FromMasked>(
         let prepared = all.get_mut(at).ok_or_else(|| Error::bug("a masker was lost"))?;
         let masked = match prepared.masker.mask(value, others, out)? {
             Masked::Unchanged => same(value)?,
-            Masked::Constant => Masked::Text(prepared.constant.as_deref().unwrap_or_default()),
+            Masked::Constant => {
+                let text = prepared.constant.as_deref().unwrap_or_default();
+                if call.of == Of::Json { Masked::Json(text) } else { Masked::Text(text) }
+            }
             masked => masked,
         };
         match masked {
@@ -171,13 +195,15 @@ fn prepare(call: &Call<'_>, text: &str, others: usize) -> Result<Prepared> {
     let generation = if keyed { Some(keys::generation()?) } else { None };
     let keyring = if keyed { Some(keys::required(mask.name())?) } else { None };
     let today = call.numbers.first().and_then(|today| i32::try_from(*today).ok()).unwrap_or(0);
-    let context = Context { keys: keyring.as_deref(), today, zip3: None };
+    let zip3 = zip3::wanted_by(&mask)?;
+    let context = Context { keys: keyring.as_deref(), today, zip3: zip3.as_deref() };
     Ok(Prepared {
         function: call.function,
         of: call.of,
         texts: call.texts.iter().map(|text| (*text).to_owned()).collect(),
         numbers: call.numbers.to_vec(),
         generation,
+        areas: mask.reads_zip3().then(|| zip3.clone()),
         masker: mask.prepare(&call.of.family(), &context)?,
         constant: match mask {
             Mask::Constant(text) => Some(text),

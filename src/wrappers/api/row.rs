@@ -5,7 +5,7 @@ use crate::pg::datum;
 use crate::pg::error::{Error, Result};
 use crate::pg::types;
 use crate::privacy::family::family;
-use crate::privacy::keys;
+use crate::privacy::{keys, zip3};
 use pgrx::pg_sys::{self, Datum, Oid};
 use warehouse_core::connectors::{Row, Value, time};
 use warehouse_core::masks::{self, Context, Mask, MaskError, Masked, Masker};
@@ -94,8 +94,9 @@ impl ColumnMasker {
         let mask: Mask = mask.parse().map_err(told)?;
         let keyring =
             if mask.domains().is_empty() { None } else { Some(keys::required(mask.name())?) };
+        let zip3 = zip3::wanted_by(&mask)?;
         let context =
-            Context { keys: keyring.as_deref(), today: datum::today(), ..Context::default() };
+            Context { keys: keyring.as_deref(), today: datum::today(), zip3: zip3.as_deref() };
         // A token or a pseudonym that is cut is none.
         let limited = types::base_type(of) == pg_sys::VARCHAROID
             && column.typmod > 4

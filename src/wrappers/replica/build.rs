@@ -10,7 +10,8 @@ use super::partial;
 use super::plan::{kept, sort_terms};
 use super::private::{Constant, Fetched, Gate, Keyed, Local, PathNote, ScanPlan};
 use super::pushdown;
-use super::remote::{Condition, Remote};
+use super::remote::{Condition, Remote, Shape};
+use super::sought;
 use super::taken;
 use crate::pg::error::{Error, Result};
 use crate::pg::node::{Kind, Node};
@@ -115,6 +116,16 @@ pub fn build<'p>(
     if path.at_most {
         query.limit = Some(taken::expr(planner, &mut converter).map_err(sent)?);
     }
+    // Last, so that no other condition takes a clear value for its own.
+    let mut seeking = Vec::new();
+    if rel.is_table() {
+        for found in local.iter().filter_map(|node| sought::find(&scope, *node)) {
+            let param = converter.params.len();
+            converter.params.push(found.value);
+            query.rows.conditions.push(found.condition(param));
+            seeking.push(found.note(param));
+        }
+    }
     let keyed = path.keyed.map(|keyed| Keyed { keys: Vec::new(), ..keyed });
     let mut plan_keys = (keyed, Vec::new());
     for (at, param) in converter.params.iter().enumerate() {
@@ -133,6 +144,7 @@ pub fn build<'p>(
         fetched: columns.fetched,
         constants: columns.constants,
         gates,
+        sought: seeking,
         keyed: plan_keys.0,
         batched: plan_keys.1,
         row_size: rel.width(),
@@ -202,6 +214,9 @@ fn convert<'p>(
     nodes.iter().map(|node| converter.clause(*node)).collect()
 }
 
+/// Of a condition by which the source finds rows, and that is still checked.
+const SOUGHT: &str = "the source is asked for the clear value, and what it finds is checked";
+
 /// Why conditions stay here.
 fn reasons<'p>(
     planner: Planner<'p>,
@@ -215,7 +230,12 @@ fn reasons<'p>(
         if remote.grouping.is_some() {
             converter = converter.with_aggregates();
         }
-        if let Err(reason) = converter.clause(*node) {
+        let sought = remote.grouping.is_none()
+            && matches!(remote.shape, Shape::Table(_))
+            && sought::find(scope, *node).is_some();
+        if sought {
+            out.push(Local { at, reason: SOUGHT.to_owned() });
+        } else if let Err(reason) = converter.clause(*node) {
             out.push(Local { at, reason: reason.to_string() });
         }
     }

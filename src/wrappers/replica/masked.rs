@@ -7,8 +7,8 @@ use super::private::{Fetched, MaskNote};
 use crate::pg::error::{Error, Result};
 use crate::pg::{datum, types};
 use crate::privacy::family::family;
-use crate::privacy::keys;
 use crate::privacy::policy::Shown;
+use crate::privacy::{keys, zip3};
 use pgrx::pg_sys::{self, Oid};
 use warehouse_core::copy::Field;
 use warehouse_core::masks::wire::{Outcome, WireMasker, WireType};
@@ -146,8 +146,9 @@ impl ColumnMasker {
         let mask: Mask = note.text.parse().map_err(told)?;
         let keyring =
             if mask.domains().is_empty() { None } else { Some(keys::required(mask.name())?) };
+        let zip3 = zip3::wanted_by(&mask)?;
         let context =
-            Context { keys: keyring.as_deref(), today: datum::today(), ..Context::default() };
+            Context { keys: keyring.as_deref(), today: datum::today(), zip3: zip3.as_deref() };
         let masker = mask.prepare(&family(of), &context).map_err(told)?;
         let travel = |column: &Fetched| if column.text { Travel::Text } else { Travel::Binary };
         let others = note.others.iter().map(|other| {

@@ -46,6 +46,7 @@ mod remote;
 pub mod samples;
 mod scan;
 mod session;
+mod sought;
 mod state;
 mod statistics;
 mod status;

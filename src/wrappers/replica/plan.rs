@@ -11,6 +11,7 @@ use super::known::{self, Known};
 use super::options::ServerOptions;
 use super::private::PathNote;
 use super::remote::{self, Condition, Kept, Remote};
+use super::sought;
 use super::taken;
 use crate::pg::error::{Error, Result};
 use crate::pg::node::{Kind, Node};
@@ -128,6 +129,12 @@ impl Scanned {
         local: &[Clause<'p>],
         rows: f64,
     ) -> Scanned {
+        // What the source finds by a masked value it need not send, although it is checked here too.
+        let scope = Scope::new(&remote.tables);
+        let sought = local.iter().filter_map(|clause| {
+            sought::find(&scope, clause.node()).map(|found| (*clause, found.condition(0)))
+        });
+        let pushed: Vec<(Clause<'p>, Expr)> = pushed.iter().cloned().chain(sought).collect();
         let bounds: Vec<(String, Bound, f64)> = pushed
             .iter()
             .filter_map(|(clause, expr)| {

@@ -6,6 +6,7 @@ use super::columns::TableColumn;
 use super::decode::Travel;
 use super::masked;
 use super::probe::Probe;
+use super::sought::SoughtNote;
 use serde::{Deserialize, Serialize};
 use warehouse_core::predicate::postgres::Template;
 
@@ -171,6 +172,9 @@ pub struct ScanPlan {
     /// Without these the source is not asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<Gate>,
+    /// The run-time values that are made clear before they are sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sought: Vec<SoughtNote>,
     /// What it takes from a batch of keys, if it is asked for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyed: Option<Keyed>,

@@ -6,6 +6,7 @@ use super::lookup::{self, Batch};
 use super::masked::{self, ColumnMasker};
 use super::private::{Constant, Fetched, Gate, ScanPlan};
 use super::registry;
+use super::sought::Seeker;
 use super::stream::{Request, Stats, Stream};
 use crate::pg::datum;
 use crate::pg::error::{Error, Result};
@@ -95,6 +96,8 @@ pub struct Scan {
     params: Params,
     rows: RowReader,
     user: Oid,
+    /// What makes values clear before they are sent.
+    seekers: Vec<Seeker>,
     /// The batch of keys whose rows it reads, of a plan that says so.
     batch: Option<Rc<RefCell<Batch>>>,
     connection: Option<Rc<Connection>>,
@@ -118,6 +121,12 @@ impl Scan {
         Ok(Scan {
             params: node.params(),
             rows: RowReader::new(node.width(), &plan.fetched, &plan.constants)
+                .map_err(|error| error.within(&plan.label))?,
+            seekers: plan
+                .sought
+                .iter()
+                .map(Seeker::new)
+                .collect::<Result<_>>()
                 .map_err(|error| error.within(&plan.label))?,
             user: node.user(),
             batch: plan.keyed.as_ref().and_then(|_| lookup::current()),
@@ -192,7 +201,19 @@ impl Scan {
 
     /// Begins to read; `None` if there can be no row.
     fn open(&mut self, node: ScanNode<'_>) -> Result<Option<Rc<RefCell<Stream>>>> {
-        let mut values = node.evaluate(&self.params);
+        let texts = node.texts(&self.params);
+        let literal = |text: &Option<String>| {
+            text.as_ref().map_or_else(|| "NULL".to_owned(), |text| quote::literal(text))
+        };
+        let mut values: Vec<String> = texts.iter().map(literal).collect();
+        for seeker in &mut self.seekers {
+            let at = seeker.param();
+            let masked = texts.get(at).and_then(Option::as_deref);
+            let Some(clear) = seeker.literal(masked) else { return Ok(None) };
+            if let Some(value) = values.get_mut(at) {
+                *value = clear;
+            }
+        }
         if let Some(keyed) = &self.plan.keyed {
             let batch = self.batch.as_ref().ok_or_else(|| Error::bug("a scan lacks its batch"))?;
             let Some(arrays) = batch.borrow().arrays(&keyed.keys, &keyed.only) else {

@@ -251,6 +251,15 @@ impl Keyring {
         versions.and_then(|all| all.keys().next_back().copied()).unwrap_or(1)
     }
 
+    /// The keyring as it was when this version of a domain masked: later ones are not in it.
+    pub fn as_of(&self, domain: &Domain, version: u32) -> Keyring {
+        let mut before = self.clone();
+        if let Some(versions) = before.domains.get_mut(domain) {
+            versions.retain(|number, _| *number <= version);
+        }
+        before
+    }
+
     /// The versions of a domain, the oldest first.
     pub fn versions(&self, domain: &Domain) -> Vec<KeyVersion> {
         let current = self.current(domain);

@@ -12,7 +12,7 @@ use crate::ask::{expect, refused, rows, run};
 use crate::support::{Pair, READER, READER_PASSWORD};
 
 /// A warehouse of its own, since the key is the server's, that reads `people`.
-fn warehouse(test: &str) -> Result<(Pair, Cluster, Client)> {
+pub(super) fn warehouse(test: &str) -> Result<(Pair, Cluster, Client)> {
     let pair = Pair::new(test)?;
     run(&mut pair.source()?, PEOPLE)?;
     let warehouse = Cluster::builder(test).preload("warehouse").start()?;

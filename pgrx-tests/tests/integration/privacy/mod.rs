@@ -1,16 +1,22 @@
 //! What is shown of protected columns, to whom, and that nothing else ever arrives.
 //!
 //! `shown` is about what each policy shows, `pushed` about what may be asked of the source, `clear` about
-//! the right to clear text, `keys` about masks with a key, `sites` about roles that see some sites, `policy` about how the policy is
-//! written and explained; `canary` searches all that a warehouse keeps for raw values.
+//! the right to clear text, `keys` about masks with a key, `sites` about roles that see some sites, `policy`
+//! about how the policy is written and explained, `sought` about rows that are found by a masked value,
+//! `forget` about taking a person out of what is kept, `zip3` about its table, `hostile` about arguments and
+//! names that nobody means well with; `canary` searches all that a warehouse keeps for raw values.
 
 mod canary;
 mod clear;
+mod forget;
+mod hostile;
 mod keys;
 mod policy;
 mod pushed;
 mod shown;
 mod sites;
+mod sought;
+mod zip3;
 
 use anyhow::Result;
 use postgres::Client;
