@@ -15,6 +15,9 @@ pub struct Decimal {
 }
 
 const MAX_SCALE: u32 = 38;
+/// So many digits are always a number of 64 bits. Division and printing take several times as long for
+/// 128 bits.
+const SHORT: usize = 18;
 
 fn power(of: u32) -> Option<i128> {
     10i128.checked_pow(of)
@@ -67,7 +70,12 @@ impl Decimal {
     pub fn floor_to(self, width: Decimal) -> Option<Decimal> {
         let scale = self.scale.max(width.scale);
         let (units, step) = (self.at(scale)?, width.at(scale)?);
-        let below = units.checked_div_euclid(step)?.checked_mul(step)?;
+        let below = match (i64::try_from(units), i64::try_from(step)) {
+            (Ok(units), Ok(step)) => {
+                i128::from(units) - i128::from(units.checked_rem_euclid(step)?)
+            }
+            _ => units.checked_div_euclid(step)?.checked_mul(step)?,
+        };
         Some(Decimal { units: below, scale }.reduced(width.scale))
     }
 
@@ -87,6 +95,14 @@ impl Decimal {
 
     /// Drops zeros at the end, but keeps `scale` places.
     fn reduced(mut self, scale: u32) -> Decimal {
+        if let Ok(mut units) = i64::try_from(self.units) {
+            while self.scale > scale && units % 10 == 0 {
+                units /= 10;
+                self.scale -= 1;
+            }
+            self.units = units.into();
+            return self;
+        }
         while self.scale > scale && self.units % 10 == 0 {
             self.units /= 10;
             self.scale -= 1;
@@ -140,6 +156,9 @@ impl fmt::Display for Decimal {
             return write!(f, "{sign}{units}");
         }
         let scale = self.scale as usize;
+        if let (Ok(units), Some(power)) = (u64::try_from(units), 10u64.checked_pow(self.scale)) {
+            return write!(f, "{sign}{}.{:0scale$}", units / power, units % power);
+        }
         let (whole, part) = match 10u128.checked_pow(self.scale) {
             Some(power) => (units / power, units % power),
             None => (0, units),
@@ -166,6 +185,17 @@ impl FromStr for Decimal {
         let scale = u32::try_from(part.len()).map_err(|_| NotADecimal)?;
         if missing || scale > MAX_SCALE {
             return Err(NotADecimal);
+        }
+        if whole.len() + part.len() <= SHORT {
+            let mut units = 0i64;
+            for byte in whole.bytes().chain(part.bytes()) {
+                let digit = byte.wrapping_sub(b'0');
+                if digit > 9 {
+                    return Err(NotADecimal);
+                }
+                units = units * 10 + i64::from(digit);
+            }
+            return Ok(Decimal { units: if negative { -units } else { units }.into(), scale });
         }
         let mut units = 0i128;
         for byte in whole.bytes().chain(part.bytes()) {
@@ -216,6 +246,25 @@ mod tests {
             let decimal = Decimal::new(i128::from(units), scale).unwrap();
             let again: Decimal = decimal.to_string().parse().unwrap();
             prop_assert_eq!(again.parts(), decimal.parts());
+        }
+
+        /// The ways of few digits and of many are one.
+        #[test]
+        fn short_and_long_agree(units in any::<i64>(), scale in 0u32..18, width in 1i64.., places in 0u32..4) {
+            let (short, of) = (Decimal::new(units.into(), scale), Decimal::new(width.into(), places));
+            let (short, of) = (short.unwrap(), of.unwrap());
+            // The same number with so many places that it has no 64 bits.
+            let long = Decimal { units: short.at(36).unwrap_or(short.units), scale: 36 };
+            let long = if short.at(36).is_some() { long } else { short };
+            let text = long.to_string();
+            prop_assert_eq!(text.parse::<Decimal>().unwrap(), short);
+            if let (Some(one), Some(other)) = (short.floor_to(of), long.floor_to(of)) {
+                prop_assert_eq!(one.to_string(), other.to_string());
+                let (units, step) = (short.at(scale.max(places)), of.at(scale.max(places)));
+                let below = units.unwrap().div_euclid(step.unwrap()) * step.unwrap();
+                let plain = Decimal { units: below, scale: scale.max(places) };
+                prop_assert_eq!(one, plain);
+            }
         }
 
         #[test]

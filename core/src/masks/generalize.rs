@@ -125,9 +125,10 @@ fn timestamp(micros: Option<i64>) -> Option<Edge> {
 /// The step of a finite value: its ends, none where the type has no such value.
 type Ends = (Option<Edge>, Option<Edge>);
 
-enum Place {
+pub(super) enum Place {
     /// Infinity or NaN: in no step.
     Nowhere,
+    /// Between these ends.
     In(Ends),
 }
 
@@ -135,7 +136,8 @@ fn unreadable(mask: &'static str) -> MaskError {
     MaskError::Unreadable { mask }
 }
 
-fn place(step: Step, value: Value<'_>, mask: &'static str) -> Result<Place, MaskError> {
+/// Where a value lies.
+pub(super) fn place(step: Step, value: Value<'_>, mask: &'static str) -> Result<Place, MaskError> {
     let ends = match (step, value) {
         (Step::Width(width), Value::Integer(number)) => {
             let width = width.to_i64().ok_or_else(|| unreadable(mask))?;

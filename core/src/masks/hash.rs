@@ -20,6 +20,11 @@ impl Hashes {
         Hashes { prf, bytes: Vec::with_capacity(64) }
     }
 
+    /// The function under it.
+    pub(super) fn prf(&mut self) -> &mut Prf {
+        &mut self.prf
+    }
+
     pub(super) fn mask<'o>(
         &mut self,
         value: Value<'_>,

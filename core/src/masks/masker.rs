@@ -2,6 +2,7 @@
 
 use super::fake::Fakes;
 use super::fpe::{Fpe, IntegerFpe};
+use super::generalizer::Generalizer;
 use super::hash::Hashes;
 use super::json::JsonMasker;
 use super::noise::Noise;
@@ -41,8 +42,8 @@ enum Work {
     IntegerFpe(Box<IntegerFpe>),
     Hash(Hashes),
     Fake(Fakes),
-    Generalize(generalize::Step),
-    GeneralizeRange(generalize::Step),
+    Generalize(Generalizer),
+    GeneralizeRange(Generalizer),
     Bands(Vec<super::decimal::Decimal>),
     Age,
     AgeBand(u32),
@@ -115,8 +116,8 @@ impl Mask {
             }
             Mask::Hash { domain } => Work::Hash(Hashes::new(prf(Purpose::Hash, domain)?)),
             Mask::Fake(fake) => Work::Fake(Fakes::new(prf(Purpose::Fake, &fake.domain)?, fake)),
-            Mask::Generalize(step) => Work::Generalize(*step),
-            Mask::GeneralizeRange(step) => Work::GeneralizeRange(*step),
+            Mask::Generalize(step) => Work::Generalize(Generalizer::new(*step)),
+            Mask::GeneralizeRange(step) => Work::GeneralizeRange(Generalizer::new(*step)),
             Mask::Bands(bounds) => Work::Bands(bounds.clone()),
             Mask::Age => Work::Age,
             Mask::AgeBand(width) => Work::AgeBand(*width),
@@ -146,6 +147,19 @@ impl Mask {
 }
 
 impl Masker {
+    /// Says that it masks the values of a scan, in which some come again and again: results of keyed
+    /// masks are remembered, with the values they belong to, until the masker is dropped.
+    pub fn remember(&mut self) {
+        match &mut self.work {
+            Work::Pseudonym(pseudonyms) => pseudonyms.prf().remember(),
+            Work::Hash(hashes) => hashes.prf().remember(),
+            Work::Fake(fakes) => fakes.prf().remember(),
+            Work::Noise(noise) => noise.prf().remember(),
+            Work::DateShift(shifts) => shifts.prf().remember(),
+            _ => {}
+        }
+    }
+
     /// What may be seen of a value. Text is written over what is in `out`; `others` are the values of
     /// [`Mask::columns`] in the same row, in that order. NULL is not to be asked about: it stays NULL
     /// (under a constant it need not even be fetched).
@@ -188,12 +202,8 @@ impl Masker {
             }
             (Work::Hash(hashes), value) => hashes.mask(value, out),
             (Work::Fake(fakes), value) => fakes.mask(value, out),
-            (Work::Generalize(step), value) => {
-                generalize::lower(*step, value, |number| width.holds(number), out)
-            }
-            (Work::GeneralizeRange(step), value) => {
-                generalize::range(*step, value, |number| width.holds(number))
-            }
+            (Work::Generalize(steps), value) => steps.lower(value, width, out),
+            (Work::GeneralizeRange(steps), value) => steps.range(value, width),
             (Work::Bands(bounds), value) => {
                 generalize::band(bounds, value, |number| width.holds(number))
             }

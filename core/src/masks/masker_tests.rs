@@ -265,3 +265,53 @@ proptest! {
         }
     }
 }
+
+/// A masker of a scan gives what one that remembers nothing gives: of values that come again, of values
+/// that do not, and of both in turn.
+#[test]
+fn what_is_remembered_is_what_would_be_computed() {
+    let keyed = EXAMPLES
+        .iter()
+        .filter(|example| example.parse::<Mask>().is_ok_and(|mask| !mask.domains().is_empty()));
+    let families = [
+        TypeFamily::Text,
+        TypeFamily::Integer(IntWidth::Eight),
+        TypeFamily::Numeric,
+        TypeFamily::Date,
+        TypeFamily::TimestampTz,
+        TypeFamily::Uuid,
+        TypeFamily::Bytea,
+    ];
+    for example in keyed {
+        for family in &families {
+            let Ok(mut plain) = prepare(example, family) else { continue };
+            let mut remembering = prepare(example, family).unwrap();
+            remembering.remember();
+            for at in 0..6000u32 {
+                let number = match at / 2000 {
+                    0 => at % 40,
+                    1 => at,
+                    _ => at % (1 + at % 500),
+                };
+                let entity = [Some(Value::Integer(i64::from(number % 100)))];
+                let text = format!("{number:012}");
+                let value = match family {
+                    TypeFamily::Text => Value::Text(&text),
+                    TypeFamily::Integer(_) => Value::Integer(number.into()),
+                    TypeFamily::Numeric => Value::Numeric(&text),
+                    TypeFamily::Date => Value::Date(number as i32),
+                    TypeFamily::Uuid => Value::Uuid(u128::from(number).to_be_bytes()),
+                    TypeFamily::Bytea => Value::Bytes(text.as_bytes()),
+                    _ => Value::TimestampTz(i64::from(number) * 1_000_000_007),
+                };
+                let (mut one, mut other) = (String::new(), String::new());
+                let expected = plain.mask(value, &entity, &mut one);
+                assert_eq!(
+                    remembering.mask(value, &entity, &mut other),
+                    expected,
+                    "{example} {family} {at}"
+                );
+            }
+        }
+    }
+}

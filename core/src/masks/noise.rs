@@ -96,6 +96,11 @@ impl Noise {
         Noise { prf, amount, by_entity, width, key: Vec::with_capacity(64) }
     }
 
+    /// The function under it.
+    pub(super) fn prf(&mut self) -> &mut Prf {
+        &mut self.prf
+    }
+
     /// 64 even bits that belong to the entity, or to the value where there is no entity column.
     fn word(&mut self, value: Value<'_>, entity: Option<Value<'_>>) -> Option<u64> {
         let of = if self.by_entity { entity? } else { value };

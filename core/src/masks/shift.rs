@@ -24,6 +24,11 @@ impl Shifts {
         Shifts { prf, days: days.max(1), entity: Vec::with_capacity(64) }
     }
 
+    /// The function under it.
+    pub(super) fn prf(&mut self) -> &mut Prf {
+        &mut self.prf
+    }
+
     /// The days that an entity's dates are moved.
     fn offset(&mut self, entity: Value<'_>) -> i64 {
         canonical::write(entity, Form::Auto, &mut self.entity);

@@ -63,6 +63,9 @@ pub enum Outcome {
 /// A column of the row beside the masked one: its form and its bytes, or NULL.
 pub type Other<'a> = Option<(&'a WireType, &'a [u8])>;
 
+/// So many columns beside the masked one need no memory a row.
+pub const FEW: usize = 4;
+
 /// Masks the values of a column on the wire.
 #[derive(Debug)]
 pub struct WireMasker {
@@ -75,8 +78,9 @@ pub struct WireMasker {
 }
 
 impl WireMasker {
-    /// A masker for values of this form.
-    pub fn new(masker: Masker, of: WireType) -> WireMasker {
+    /// A masker for the values of this form in one scan.
+    pub fn new(mut masker: Masker, of: WireType) -> WireMasker {
+        masker.remember();
         WireMasker { masker, of, raw: String::new(), out: String::new(), beside: Vec::new() }
     }
 
@@ -92,16 +96,24 @@ impl WireMasker {
         to: &mut Vec<u8>,
     ) -> Result<Outcome, MaskError> {
         self.beside.resize(others.len(), String::new());
-        let mut values = Vec::with_capacity(others.len());
-        for (other, room) in others.iter().zip(&mut self.beside) {
+        let mut few = [None; FEW];
+        let mut many = Vec::new();
+        let values = match few.get_mut(..others.len()) {
+            Some(few) => few,
+            None => {
+                many.resize(others.len(), None);
+                &mut many
+            }
+        };
+        for ((other, room), value) in others.iter().zip(&mut self.beside).zip(&mut *values) {
             // What cannot be read as a value is no entity and no name.
-            values.push(other.and_then(|(of, bytes)| read(of, bytes, room)));
+            *value = other.and_then(|(of, bytes)| read(of, bytes, room));
         }
         if let WireType::Array(of) = &self.of {
             let mut room = (&mut self.raw, &mut self.out);
-            return array(&mut self.masker, of, bytes, &values, &mut room, to);
+            return array(&mut self.masker, of, bytes, values, &mut room, to);
         }
-        element(&mut self.masker, &self.of, bytes, &values, (&mut self.raw, &mut self.out), to)
+        element(&mut self.masker, &self.of, bytes, values, (&mut self.raw, &mut self.out), to)
     }
 }
 
@@ -321,35 +333,41 @@ fn numeric_bytes(text: &str, to: &mut Vec<u8>) -> Option<()> {
     if whole.is_empty() || !(whole.bytes().chain(fraction.bytes())).all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let mut groups: Vec<u16> = Vec::new();
+    // The head is written when the groups behind it are known.
+    let start = to.len();
+    to.extend_from_slice(&[0; 8]);
+    let first = start + 8;
     let number =
         |part: &[u8]| part.iter().fold(0u16, |sum, digit| sum * 10 + u16::from(digit - b'0'));
     let whole = whole.as_bytes();
-    let first = whole.len() % 4;
-    if first > 0 {
-        groups.push(number(&whole[..first]));
+    let (partial, groups) = whole.split_at(whole.len() % 4);
+    if !partial.is_empty() {
+        to.extend_from_slice(&number(partial).to_be_bytes());
     }
-    groups.extend(whole[first..].chunks(4).map(number));
-    let mut weight = groups.len() as i32 - 1;
+    for part in groups.chunks_exact(4) {
+        to.extend_from_slice(&number(part).to_be_bytes());
+    }
+    let mut weight = (to.len() - first) as i32 / 2 - 1;
     for part in fraction.as_bytes().chunks(4) {
         let mut padded = [b'0'; 4];
         padded[..part.len()].copy_from_slice(part);
-        groups.push(number(&padded));
+        to.extend_from_slice(&number(&padded).to_be_bytes());
     }
-    let leading = groups.iter().take_while(|group| **group == 0).count();
-    groups.drain(..leading);
-    weight -= leading as i32;
-    while groups.last() == Some(&0) {
-        groups.pop();
+    while to.len() > first && to.ends_with(&[0, 0]) {
+        to.truncate(to.len() - 2);
     }
-    if groups.is_empty() {
-        weight = 0;
+    let leading = to[first..].chunks_exact(2).take_while(|group| *group == [0, 0]).count();
+    if leading > 0 {
+        to.drain(first..first + 2 * leading);
+        weight -= leading as i32;
     }
-    let sign = if groups.is_empty() { 0 } else { sign };
-    to.extend_from_slice(&head(groups.len(), weight, sign, fraction.len())?);
-    for group in groups {
-        to.extend_from_slice(&group.to_be_bytes());
-    }
+    let count = (to.len() - first) / 2;
+    let (weight, sign) = if count == 0 { (0, 0) } else { (weight, sign) };
+    let Some(head) = head(count, weight, sign, fraction.len()) else {
+        to.truncate(start);
+        return None;
+    };
+    to[start..first].copy_from_slice(&head);
     Some(())
 }
 

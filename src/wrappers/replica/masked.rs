@@ -11,7 +11,7 @@ use crate::privacy::policy::Shown;
 use crate::privacy::{keys, zip3};
 use pgrx::pg_sys::{self, Oid};
 use warehouse_core::copy::Field;
-use warehouse_core::masks::wire::{Outcome, WireMasker, WireType};
+use warehouse_core::masks::wire::{FEW, Outcome, WireMasker, WireType};
 use warehouse_core::masks::{Context, Mask, MaskError};
 
 /// A column of one of the relations of a scan, by relation and number.
@@ -183,19 +183,26 @@ impl ColumnMasker {
             self.outcome = Outcome::Null;
             return Ok(0);
         };
-        let others: Vec<_> = self
-            .others
-            .iter()
-            .map(|other| {
-                let (at, of) = other.as_ref()?;
-                Some((of, bytes(*at)?))
-            })
-            .collect();
+        let mut few = [None; FEW];
+        let mut many = Vec::new();
+        let others = match few.get_mut(..self.others.len()) {
+            Some(few) => few,
+            None => {
+                many.resize(self.others.len(), None);
+                &mut many
+            }
+        };
+        for (other, found) in self.others.iter().zip(&mut *others) {
+            *found = other.as_ref().and_then(|(at, of)| Some((of, bytes(*at)?)));
+        }
         self.outcome = self
             .masker
-            .mask(value, &others, &mut self.buffer)
+            .mask(value, others, &mut self.buffer)
             .map_err(|error| told(&self.name, error))?;
-        if let (Outcome::Written, Some(at_most)) = (self.outcome, self.at_most) {
+        // So many bytes are no more characters.
+        if let (Outcome::Written, Some(at_most)) = (self.outcome, self.at_most)
+            && self.buffer.len() - 4 > at_most
+        {
             let text = std::str::from_utf8(&self.buffer[4..]).unwrap_or_default();
             if let Some((end, _)) = text.char_indices().nth(at_most) {
                 self.buffer.truncate(4 + end);

@@ -258,6 +258,11 @@ impl Fakes {
         }
     }
 
+    /// The function under it.
+    pub(super) fn prf(&mut self) -> &mut Prf {
+        &mut self.prf
+    }
+
     pub(super) fn mask<'o>(
         &mut self,
         value: Value<'_>,
