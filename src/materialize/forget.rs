@@ -296,7 +296,7 @@ fn write(found: &Found, domain: &Domain, action: Action) -> Result<Vec<Counted>>
         if action == Action::Blank {
             hit.iter().try_for_each(|(column, _)| may_be_null(definition, column))?;
         }
-        let _environment = Environment::enter(definition);
+        let _environment = Environment::enter(definition)?;
         change(definition, &hit, &all, action)?;
     }
     // What statistics know of the values goes, too.
