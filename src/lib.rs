@@ -120,7 +120,7 @@ pub extern "C-unwind" fn _PG_init() {
     settings::define();
     wrappers::replica::partitionwise::install();
     wrappers::replica::distinct::install();
-    wrappers::replica::lookup::install();
+    wrappers::lookup::install();
     wrappers::replica::pool::install();
     wrappers::replica::samples::install();
     wrappers::api::install();

@@ -12,7 +12,7 @@ use crate::pg::catalog;
 use crate::pg::error::{Error, Result};
 use crate::pg::executor::{Params, ScanNode};
 use crate::privacy::right;
-use crate::wrappers::replica::lookup::{self, Batch};
+use crate::wrappers::batch::{self, Batch};
 use pgrx::pg_sys::{self, Oid};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -71,7 +71,7 @@ impl Scan {
             table,
             params: node.params(),
             window: changes::current(relation),
-            batch: if plan.batched.is_empty() { None } else { lookup::current() },
+            batch: if plan.batched.is_empty() { None } else { batch::current() },
             maker,
             reader: None,
             values: Vec::new(),

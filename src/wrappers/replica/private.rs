@@ -25,7 +25,7 @@ pub struct PathNote {
     /// It sends each row once.
     #[serde(default)]
     pub distinct: bool,
-    /// It reads the rows of a batch of keys (see [`super::lookup`]).
+    /// It reads the rows of a batch of keys (see [`crate::wrappers::batch`]).
     #[serde(default)]
     pub keyed: Option<Keyed>,
 }

@@ -2,7 +2,6 @@
 
 use super::connection::Connection;
 use super::decode::{Column, Decoder, Travel};
-use super::lookup::{self, Batch};
 use super::masked::{self, ColumnMasker};
 use super::private::{Constant, Fetched, Gate, ScanPlan};
 use super::registry;
@@ -14,6 +13,7 @@ use crate::pg::executor::{self, Asker, Params, ScanNode};
 use crate::pg::types;
 use crate::pg::wait::AlwaysReady;
 use crate::privacy::right;
+use crate::wrappers::batch::{self, Batch};
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::{self, Datum, Oid};
 use std::cell::RefCell;
@@ -129,7 +129,7 @@ impl Scan {
                 .collect::<Result<_>>()
                 .map_err(|error| error.within(&plan.label))?,
             user: node.user(),
-            batch: plan.keyed.as_ref().and_then(|_| lookup::current()),
+            batch: plan.keyed.as_ref().and_then(|_| batch::current()),
             connection: None,
             stream: None,
             finished: false,

@@ -44,9 +44,11 @@ fn value(client: &mut Client, column: &str, id: i64) -> Result<String> {
 #[test]
 fn the_source_finds_the_row_and_nobody_sees_how() -> Result<()> {
     let (pair, warehouse, mut client) = cards("sought")?;
-    for setting in
-        ["log_statement = 'all'", "log_min_messages = debug1", "log_parameter_max_length_on_error = -1"]
-    {
+    for setting in [
+        "log_statement = 'all'",
+        "log_min_messages = debug1",
+        "log_parameter_max_length_on_error = -1",
+    ] {
         run(&mut client, &format!("ALTER SYSTEM SET {setting}"))?;
     }
     run(&mut client, "SELECT pg_reload_conf()")?;

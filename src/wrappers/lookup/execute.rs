@@ -3,10 +3,10 @@
 //! Only one batch is in memory, however many inner rows belong to a key. The join's whole condition
 //! is checked here on every pair; the keys only narrow what is fetched.
 
-use super::batch::{self, Batch};
 use crate::pg::datum::{TransmissionModes, is_plain, to_text};
 use crate::pg::explain::Explain;
 use crate::pg::join_state::{Hash, Join, JoinNode, KeptRow};
+use crate::wrappers::batch::{self, Batch};
 use pgrx::pg_sys::{self, Oid};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
