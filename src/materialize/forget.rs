@@ -14,7 +14,7 @@ use super::environment::Environment;
 use crate::pg::catalog::{self, Attribute};
 use crate::pg::delta::{self, Delta};
 use crate::pg::error::{Error, OrRaise, Result};
-use crate::pg::{identity, sql, types};
+use crate::pg::{identity, sql, statistics, types};
 use crate::privacy::audit::{self, Entry};
 use crate::privacy::family::family;
 use crate::privacy::keys;
@@ -240,7 +240,10 @@ fn condition(attribute: &Attribute) -> Option<String> {
     };
     // What is no value of the type is left out: a text form of one column may be none of another.
     let readable = |of: &TypeFamily| match of {
-        TypeFamily::Integer(_) => " WHERE v.one ~ '^-?[0-9]{1,18}$'",
+        TypeFamily::Integer(_) => {
+            " WHERE CASE WHEN v.one ~ '^-?[0-9]{1,19}$' THEN v.one::pg_catalog.numeric \
+               BETWEEN -9223372036854775808 AND 9223372036854775807 ELSE false END"
+        }
         TypeFamily::Uuid => " WHERE v.one ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'",
         TypeFamily::Bytea => " WHERE v.one ~ '^\\\\x([0-9a-f]{2})*$'",
         _ => "",
@@ -299,7 +302,18 @@ fn write(found: &Found, domain: &Domain, action: Action) -> Result<Vec<Counted>>
         let _environment = Environment::enter(definition);
         change(definition, &hit, &all, action)?;
     }
-    // What statistics know of the values goes, too.
+    // What statistics know of the values goes, too: ANALYZE alone leaves those of a table without rows.
+    for column in catalog::relation_attributes(relation) {
+        statistics::forget_column(relation, column.number);
+    }
+    let objects: Option<Vec<u32>> = book::json(
+        "SELECT pg_catalog.jsonb_agg(e.oid::pg_catalog.int8) FROM pg_catalog.pg_statistic_ext e WHERE e.stxrelid = $1",
+        &[relation.into()],
+    )?;
+    objects
+        .unwrap_or_default()
+        .into_iter()
+        .for_each(|oid| statistics::forget_extended(Oid::from(oid)));
     identity::acting_as(definition.owner(), || {
         sql::execute(&format!("ANALYZE {}", qualified(relation)))
     })?;
