@@ -3,6 +3,7 @@
 //! It sleeps until the next job is due, somebody asks for a run, or a worker ends. Each look is one
 //! transaction; workers are started after it has committed.
 
+use super::audit;
 use super::board::{self, Request};
 use super::failure;
 use super::store::{self, Row};
@@ -10,6 +11,7 @@ use crate::materialize::{json, run};
 use crate::pg::error::Result;
 use crate::pg::worker::{self, Handle, Kind, Running};
 use crate::pg::{process, wait};
+use crate::privacy::reads;
 use crate::settings;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -48,17 +50,20 @@ extern "C-unwind" fn warehouse_scheduler_main(_argument: pgrx::pg_sys::Datum) {
     }
     process::at_exit(board::leave_scheduler);
     let mut scheduler = Scheduler::default();
+    let mut drain = audit::Drain::default();
     if let Err(error) = worker::transaction(c"recovering", recover) {
         failure::log(&format!("recovery failed: {}", error.message()));
     }
     loop {
         worker::reload_if_asked();
+        drain.run();
         let pause = match worker::transaction(c"scheduling", || scheduler.look()) {
             Ok(look) => {
                 // What another session is changing at the moment is taken up later.
                 scheduler.asked.retain(|request| !look.seen.contains(&request.materialization));
                 scheduler.start(&look.started);
-                if look.is_idle && !is_wanted() {
+                // Who has called a moment ago does not call again at once.
+                if look.is_idle && drain.pause().is_none() && !is_wanted() {
                     board::note_without();
                     worker::end();
                 }
@@ -73,7 +78,7 @@ extern "C-unwind" fn warehouse_scheduler_main(_argument: pgrx::pg_sys::Datum) {
                 Duration::from_secs(5)
             }
         };
-        wait::sleep_until_woken(pause);
+        wait::sleep_until_woken(drain.pause().map_or(pause, |soon| pause.min(soon)));
     }
 }
 
@@ -94,7 +99,7 @@ fn is_wanted() -> bool {
         )?;
         Ok(found.unwrap_or(false))
     });
-    board::has_requests() || matches!(wanted, Ok(true))
+    board::has_requests() || reads::any() || matches!(wanted, Ok(true))
 }
 
 /// What a look has found.

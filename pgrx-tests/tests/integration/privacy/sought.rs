@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use postgres::Client;
 use warehouse_tests::Cluster;
 
+use super::canary::search;
 use super::keys::warehouse;
 use crate::ask::{expect, refused, rows, run};
 use crate::support::Pair;
@@ -44,9 +45,11 @@ fn value(client: &mut Client, column: &str, id: i64) -> Result<String> {
 #[test]
 fn the_source_finds_the_row_and_nobody_sees_how() -> Result<()> {
     let (pair, warehouse, mut client) = cards("sought")?;
-    for setting in
-        ["log_statement = 'all'", "log_min_messages = debug1", "log_parameter_max_length_on_error = -1"]
-    {
+    for setting in [
+        "log_statement = 'all'",
+        "log_min_messages = debug1",
+        "log_parameter_max_length_on_error = -1",
+    ] {
         run(&mut client, &format!("ALTER SYSTEM SET {setting}"))?;
     }
     run(&mut client, "SELECT pg_reload_conf()")?;
@@ -104,6 +107,11 @@ fn the_source_finds_the_row_and_nobody_sees_how() -> Result<()> {
         .hides("CANARY")?;
     let log = fs::read_to_string(warehouse.socket_dir().join("log"))?;
     ensure!(log.contains(&token) && !log.contains("CANARY"), "the log tells");
+    // Nor does anything else that the warehouse keeps.
+    run(&mut client, "CHECKPOINT")?;
+    let mut searched = 0;
+    search(warehouse.socket_dir(), &mut searched)?;
+    ensure!(searched > 900, "only {searched} files were searched");
     Ok(())
 }
 
