@@ -32,7 +32,7 @@ CREATE TABLE warehouse.audit (
 );
 SELECT pg_catalog.pg_extension_config_dump('warehouse.audit', '');
 COMMENT ON TABLE warehouse.audit IS
-  'Who changed the privacy policy, and who read what in clear. No literals and no values. The server log has the same lines.';
+  'Who changed the privacy policy, and who read what in clear (by a worker, a moment later, with shared_preload_libraries). No literals and no values. The server log has the same lines.';
 COMMENT ON COLUMN warehouse.audit.at IS 'When.';
 COMMENT ON COLUMN warehouse.audit.role IS 'The role whose rights were used.';
 COMMENT ON COLUMN warehouse.audit.session_role IS 'The role that had logged in.';

@@ -5,8 +5,11 @@
 //! ([`store`], by the rules of `warehouse_core::schedule`); workers write what became of their run. What the
 //! processes have to know of each other, and what people ask for, lies in shared memory ([`board`]).
 //!
+//! The scheduler also writes down what was read in clear ([`audit`]).
+//!
 //! All of it takes `shared_preload_libraries`; nothing of it runs on a standby.
 
+mod audit;
 pub mod board;
 mod failure;
 pub mod functions;
@@ -17,8 +20,11 @@ mod way;
 mod webhook;
 mod worker;
 
+use crate::privacy::reads;
+
 /// Installs all of it. Called once, by `_PG_init`.
 pub fn install() {
+    reads::install(board::want_scheduler);
     if board::install() {
         launcher::register();
         way::install();

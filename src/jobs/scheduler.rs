@@ -3,6 +3,7 @@
 //! It sleeps until the next job is due, somebody asks for a run, or a worker ends. Each look is one
 //! transaction; workers are started after it has committed.
 
+use super::audit;
 use super::board::{self, Request};
 use super::failure;
 use super::store::{self, Row};
@@ -11,6 +12,7 @@ use crate::materialize::{json, run};
 use crate::pg::error::Result;
 use crate::pg::worker::{self, Handle, Kind, Running};
 use crate::pg::{process, wait};
+use crate::privacy::reads;
 use crate::settings;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -49,18 +51,22 @@ extern "C-unwind" fn warehouse_scheduler_main(_argument: pgrx::pg_sys::Datum) {
     }
     process::at_exit(board::leave_scheduler);
     let mut scheduler = Scheduler::default();
+    let mut drain = audit::Drain::default();
     if let Err(error) = worker::transaction(c"recovering", recover) {
         failure::log(&format!("recovery failed: {}", error.message()));
     }
     loop {
         worker::reload_if_asked();
+        drain.run();
         let pause = match worker::transaction(c"scheduling", || scheduler.look()) {
             Ok(look) => {
                 webhook::committed(settings::on_failure().as_deref());
                 // What another session is changing at the moment is taken up later.
                 scheduler.asked.retain(|request| !look.seen.contains(&request.materialization));
                 scheduler.start(&look.started);
-                if look.is_idle && !webhook::is_busy() && !is_wanted() {
+                // Who has called a moment ago does not call again at once.
+                let is_busy = webhook::is_busy() || drain.pause().is_some();
+                if look.is_idle && !is_busy && !is_wanted() {
                     board::note_without();
                     worker::end();
                 }
@@ -76,6 +82,7 @@ extern "C-unwind" fn warehouse_scheduler_main(_argument: pgrx::pg_sys::Datum) {
                 Duration::from_secs(5)
             }
         };
+        let pause = drain.pause().map_or(pause, |soon| pause.min(soon));
         wait::sleep_until_woken(webhook::go_on(pause));
     }
 }
@@ -97,7 +104,7 @@ fn is_wanted() -> bool {
         )?;
         Ok(found.unwrap_or(false))
     });
-    board::has_requests() || matches!(wanted, Ok(true))
+    board::has_requests() || reads::any() || matches!(wanted, Ok(true))
 }
 
 /// What a look has found.

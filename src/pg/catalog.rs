@@ -400,6 +400,13 @@ pub fn column_number(relation: Oid, name: &str) -> Option<i16> {
     (number > 0).then_some(number)
 }
 
+/// The name of a relation's column, if there is one of this number.
+pub fn column_name(relation: Oid, number: i16) -> Option<String> {
+    // SAFETY: a missing one is allowed; the name is palloc'd.
+    let name = unsafe { pg_sys::get_attname(relation, number, true) };
+    (!name.is_null()).then(|| owned(name))
+}
+
 /// The name of the handler function of a server's wrapper.
 pub fn handler_name(server: Oid) -> String {
     // SAFETY: plain lookups, which raise where there is no such server; the name is palloc'd.

@@ -14,6 +14,7 @@ pub mod keys;
 pub mod policy;
 #[cfg(any(test, feature = "pg_test"))]
 mod privacy_tests;
+pub mod reads;
 pub mod right;
 pub mod samples;
 pub mod sites;

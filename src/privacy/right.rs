@@ -6,9 +6,11 @@
 
 use crate::pg::error::{Error, Result};
 use crate::pg::{catalog, identity, log, membership, plans};
+use crate::privacy::reads;
 use crate::settings;
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::{self, Oid};
+use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use std::ffi::CStr;
 
@@ -58,24 +60,40 @@ pub fn may_see_clear() -> bool {
     settings::clear() && !unsafe { pg_sys::InLocalUserIdChange() } && membership::is_explicit(ROLE)
 }
 
+/// A protected column that is read in clear.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clear {
+    /// Schema, table, site and column, as people read them.
+    pub label: String,
+    /// The foreign table.
+    pub relation: u32,
+    /// The number of the column there.
+    pub number: i16,
+}
+
+fn labels(columns: &[Clear]) -> String {
+    columns.iter().map(|column| column.label.as_str()).collect::<Vec<_>>().join(", ")
+}
+
 /// Refuses to run a plan that was made for clear text in a session that may not see it.
 ///
 /// # Errors
 /// 42501.
-pub fn check(columns: &[String]) -> Result<()> {
+pub fn check(columns: &[Clear]) -> Result<()> {
     if columns.is_empty() || may_see_clear() {
         return Ok(());
     }
     Err(Error::new(
         Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
-        format!("this statement was prepared for clear text of {}", columns.join(", ")),
+        format!("this statement was prepared for clear text of {}", labels(columns)),
     )
     .hint("Prepare it anew, or SET warehouse.clear = on as a member of warehouse_clear."))
 }
 
-/// Records that these columns are read in clear: before the first row with `rows` unknown, since what has
-/// been read is not unread by an error, and at the end with their number.
-pub fn record(columns: &[String], rows: Option<u64>) {
+/// Records that these columns are read in clear, in the server log and for `warehouse.audit`: before the
+/// first row with `rows` unknown, since what has been read is not unread by an error, and at the end with
+/// their number.
+pub fn record(columns: &[Clear], rows: Option<u64>) {
     if columns.is_empty() {
         return;
     }
@@ -90,8 +108,9 @@ pub fn record(columns: &[String], rows: Option<u64>) {
         "warehouse audit: role \"{}\" (session of \"{}\") {what}: {} (query {query})",
         name(identity::current()),
         name(identity::session()),
-        columns.join(", ")
+        labels(columns)
     ));
+    reads::leave(columns, rows);
 }
 
 /// `warehouse.clear` has changed: statements that were planned before are planned anew.

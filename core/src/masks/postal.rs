@@ -99,6 +99,22 @@ mod tests {
     }
 
     #[test]
+    fn a_list_of_ones_own_takes_its_place() {
+        let own = Restricted::from_prefixes(["902"]).unwrap();
+        let of = |text: &str| {
+            let mut out = String::new();
+            match mask(Value::Text(text), &own, &mut out).unwrap() {
+                Masked::Text(text) => text.to_owned(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((of("90210"), of("03601")), ("000".to_owned(), "036".to_owned()));
+        let reads = |text: &str| text.parse::<crate::masks::Mask>().unwrap().reads_zip3();
+        assert!(reads("zip3") && reads("json('$.a' => json('$.zip' => zip3))"));
+        assert!(!reads("partial_email") && !reads("json('$.zip' => keep)"));
+    }
+
+    #[test]
     fn hides_what_is_no_zip_code() {
         for text in ["", "9021", "902101", "SW1A 1AA", "90210-12", "902-1234", "٩٠٢١٠", "9é21"]
         {

@@ -14,7 +14,7 @@ use crate::pg::node::{Kind, Node};
 use crate::pg::planner::{Clause, Cost, Outer, Planner, Rel, Way};
 use crate::pg::{catalog, identity};
 use crate::privacy::policy::Shown;
-use crate::privacy::right;
+use crate::privacy::right::{self, Clear};
 use crate::wrappers::convert::Converter;
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::{self, Oid};
@@ -37,7 +37,7 @@ const IMPOSSIBLE: f64 = 1e10;
 struct Sized {
     table: ApiTable,
     source: Source,
-    clear: Vec<String>,
+    clear: Vec<Clear>,
     cost: Cost,
 }
 
@@ -70,7 +70,7 @@ pub fn size(planner: Planner<'_>, rel: Rel<'_>, relation: Oid) -> Result<()> {
 }
 
 /// The protected columns that the query reads in clear; an error if it reads one that is not shown.
-fn shown(rel: Rel<'_>, table: &ApiTable) -> Result<Vec<String>> {
+fn shown(rel: Rel<'_>, table: &ApiTable) -> Result<Vec<Clear>> {
     let conditions: Vec<Node<'_>> =
         rel.restrictions().into_iter().map(|clause| clause.node()).collect();
     let needed = rel.needed_columns(&conditions);
@@ -87,7 +87,11 @@ fn shown(rel: Rel<'_>, table: &ApiTable) -> Result<Vec<String>> {
                 )
                 .hint("warehouse.classify() says what may be seen of it; warehouse.unclassified lists what waits."));
             }
-            Shown::Clear => clear.push(format!("{}.{}", table.plain_label, column.name)),
+            Shown::Clear => clear.push(Clear {
+                label: format!("{}.{}", table.plain_label, column.name),
+                relation: table.relation.to_u32(),
+                number: column.number,
+            }),
             _ => {}
         }
     }

@@ -1,6 +1,7 @@
 //! What a plan carries from the planner to the executor, as text: plans are copied, cached and
 //! executed again, so nothing in here is a pointer. It holds no credential.
 
+use crate::privacy::right::Clear;
 use serde::{Deserialize, Serialize};
 use warehouse_core::predicate::Expr;
 
@@ -75,7 +76,7 @@ pub struct ScanPlan {
     pub batched: Vec<(usize, usize)>,
     /// The protected columns that are read in clear, for who has the right.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub clear: Vec<String>,
+    pub clear: Vec<Clear>,
 }
 
 impl ScanPlan {

@@ -18,7 +18,8 @@ use crate::pg::node::{Kind, Node};
 use crate::pg::planner::{Clause, Cost, Outer, Planner, Rel, SortKey};
 use crate::pg::types;
 use crate::privacy::policy::Shown;
-use crate::privacy::{right, sites};
+use crate::privacy::right::{self, Clear};
+use crate::privacy::sites;
 use crate::settings;
 use crate::wrappers::convert::{Converter, direction, direction_of_places};
 use pgrx::PgSqlErrorCode as Code;
@@ -76,7 +77,7 @@ pub fn size(planner: Planner<'_>, rel: Rel<'_>, relation: Oid) -> Result<()> {
 }
 
 /// The protected columns that the query reads in clear; an error if it reads one that is not shown.
-fn shown(rel: Rel<'_>, table: &ReplicaTable) -> Result<Vec<String>> {
+fn shown(rel: Rel<'_>, table: &ReplicaTable) -> Result<Vec<Clear>> {
     if table.columns.iter().all(|column| !column.is_protected) {
         return Ok(Vec::new());
     }
@@ -96,7 +97,11 @@ fn shown(rel: Rel<'_>, table: &ReplicaTable) -> Result<Vec<String>> {
                 )
                 .hint("warehouse.classify() says what may be seen of it; warehouse.unclassified lists what waits."));
             }
-            Shown::Clear => clear.push(format!("{}.{}", table.plain_label(), column.name)),
+            Shown::Clear => clear.push(Clear {
+                label: format!("{}.{}", table.plain_label(), column.name),
+                relation: table.relation.to_u32(),
+                number: column.number,
+            }),
             _ => {}
         }
     }

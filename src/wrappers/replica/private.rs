@@ -7,6 +7,7 @@ use super::decode::Travel;
 use super::masked;
 use super::probe::Probe;
 use super::sought::SoughtNote;
+use crate::privacy::right::Clear;
 use serde::{Deserialize, Serialize};
 use warehouse_core::predicate::postgres::Template;
 
@@ -191,7 +192,7 @@ pub struct ScanPlan {
     pub local: Vec<Local>,
     /// The protected columns that it reads in clear, for who has the right.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub clear: Vec<String>,
+    pub clear: Vec<Clear>,
     /// Text forms in it are made by this session's DateStyle and IntervalStyle.
     #[serde(default)]
     pub styled: bool,

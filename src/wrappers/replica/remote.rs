@@ -9,6 +9,7 @@ use super::options::ServerOptions;
 use super::private::Refusal;
 use crate::pg::node::Node;
 use crate::pg::planner::{Clause, Planner, Rel, ScanTarget};
+use crate::privacy::right::Clear;
 use crate::wrappers::convert::Converter;
 use pgrx::pg_sys::{self, Oid};
 use std::cell::RefCell;
@@ -39,7 +40,7 @@ pub struct Remote<'p> {
     /// It may be read again with other values: its parts are not read at the same time.
     pub rescanned: bool,
     /// The protected columns that it reads in clear.
-    pub clear: Vec<String>,
+    pub clear: Vec<Clear>,
     /// What was not built on it at the source.
     pub refused: RefCell<Vec<Refusal>>,
 }

@@ -134,7 +134,8 @@ fn is_raw(bytes: &[u8]) -> bool {
     bytes.windows(6).any(|part| part == b"CANARY")
 }
 
-fn search(folder: &Path, searched: &mut usize) -> Result<()> {
+/// Fails if a file below a folder holds a raw value; counts the files.
+pub(super) fn search(folder: &Path, searched: &mut usize) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let kind = fs::symlink_metadata(&path)?.file_type();

@@ -3,7 +3,7 @@
 //! `shown` is about what each policy shows, `pushed` about what may be asked of the source, `clear` about
 //! the right to clear text, `keys` about masks with a key, `sites` about roles that see some sites, `policy`
 //! about how the policy is written and explained, `sought` about rows that are found by a masked value,
-//! `forget` about taking a person out of what is kept, `zip3` about its table, `hostile` about arguments and
+//! `recorded` about the audit of reads in clear, `forget` about taking a person out of what is kept, `zip3` about its table, `hostile` about arguments and
 //! names that nobody means well with; `canary` searches all that a warehouse keeps for raw values.
 
 mod canary;
@@ -13,6 +13,7 @@ mod hostile;
 mod keys;
 mod policy;
 mod pushed;
+mod recorded;
 mod shown;
 mod sites;
 mod sought;

@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use postgres::Client;
 use warehouse_tests::Cluster;
 
+use super::canary::search;
 use super::keys::warehouse;
 use crate::ask::{expect, refused, rows, run};
 use crate::support::Pair;
@@ -106,6 +107,11 @@ fn the_source_finds_the_row_and_nobody_sees_how() -> Result<()> {
         .hides("CANARY")?;
     let log = fs::read_to_string(warehouse.socket_dir().join("log"))?;
     ensure!(log.contains(&token) && !log.contains("CANARY"), "the log tells");
+    // Nor does anything else that the warehouse keeps.
+    run(&mut client, "CHECKPOINT")?;
+    let mut searched = 0;
+    search(warehouse.socket_dir(), &mut searched)?;
+    ensure!(searched > 900, "only {searched} files were searched");
     Ok(())
 }
 
