@@ -39,6 +39,12 @@ pub trait Cursor {
         Err(error)
     }
 
+    /// Which part of the table's records was read once it has come to its end: above 0, 1 for all of
+    /// them. Less only where a sample was asked for.
+    fn share(&self) -> f64 {
+        1.0
+    }
+
     /// What is worth telling since the last call.
     fn notices(&mut self) -> Vec<Notice> {
         Vec::new()
@@ -92,6 +98,11 @@ impl Scan {
             left: plan.limit,
             ended: None,
         }
+    }
+
+    /// Which part of the table's records was read, at the end.
+    pub fn share(&self) -> f64 {
+        self.cursor.share()
     }
 
     /// What was done so far.

@@ -6,6 +6,7 @@
 //! execution and reads pages through [`cache`], which drives them on the [`session`]'s runtime;
 //! [`row`] masks the values and makes datums of them.
 
+mod analyze;
 mod cache;
 mod drift;
 mod error;
@@ -18,6 +19,7 @@ mod options;
 pub mod plan;
 mod private;
 mod row;
+mod samples;
 mod scan;
 mod session;
 mod source;
@@ -28,4 +30,5 @@ mod vendor;
 /// Asks for shared memory, if the library is being preloaded. Called once, by `_PG_init`.
 pub fn install() {
     limits::install();
+    samples::install();
 }
