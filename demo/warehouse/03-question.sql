@@ -1,7 +1,8 @@
 -- How many students registered each week, site by site? Accounts that never logged in because the
 -- payment during registration was not completed do not count.
 --
--- People and payments are in one database of each site, logins in another.
+-- People and payments are in one database of each site, logins in another. Whether a payment was
+-- completed is what Braintree says of it.
 \if :{?weeks} \else \set weeks 12 \endif
 
 WITH students AS (
@@ -9,12 +10,18 @@ WITH students AS (
   FROM main.users
   WHERE kind = 'student'
     AND created_at >= date_trunc('week', now()) - :weeks * interval '1 week' + interval '1 week'
+), incomplete AS (
+  SELECT id
+  FROM braintree.transactions
+  WHERE status IN ('authorization_expired', 'failed', 'gateway_rejected', 'processor_declined', 'voided')
+    AND created_at >= date_trunc('week', now()) - :weeks * interval '1 week' + interval '1 week'
 ), unpaid AS (
   SELECT site, user_id
-  FROM main.payments
+  FROM main.payments LEFT JOIN incomplete ON incomplete.id = payments.braintree_id
   WHERE purpose = 'registration'
+    AND created_at >= date_trunc('week', now()) - :weeks * interval '1 week' + interval '1 week'
   GROUP BY site, user_id
-  HAVING bool_and(status IN ('incomplete', 'failed'))
+  HAVING bool_and(incomplete.id IS NOT NULL)
 ), seen AS (
   SELECT DISTINCT site, user_id
   FROM activity.logins

@@ -14,6 +14,7 @@ pub mod install;
 mod process;
 pub mod psql;
 pub mod run_dir;
+pub mod shop;
 pub mod sites;
 pub mod standby;
 pub mod timing;

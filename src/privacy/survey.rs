@@ -6,7 +6,7 @@
 use super::audit::{self, Entry};
 use super::columns::{self, Column, Policy};
 use super::family::may_identify;
-use super::samples::samples;
+use super::samples::{Looking, samples};
 use crate::pg::error::{Error, OrRaise, Result};
 use crate::pg::keywords::qualified;
 use crate::pg::{catalog, identity, wait};
@@ -78,11 +78,13 @@ fn run(schema: &str, minors: bool, sample: i32, apply: bool) -> Result<Vec<Row>>
             None => groups.push(vec![column]),
         }
     }
+    let looking = Looking;
     let mut found = Vec::new();
     for group in groups {
         wait::check_interrupts();
         found.extend(look_at(&group, minors, sample));
     }
+    drop(looking);
     if apply {
         write(schema, &found)?;
     }

@@ -1,7 +1,8 @@
 //! How listings come to their end.
 //!
-//! Three cursors that connectors fill in: independent requests ([`Each`]), numbered pages with a total
-//! ([`Numbered`]) and tokens for the next page ([`Tokens`]). Each ends by what the API says, never by
+//! Cursors that connectors fill in: independent requests ([`Each`]), numbered pages with a total
+//! ([`Numbered`]), some of them for a sample ([`SomePages`]), and tokens for the next page ([`Tokens`]).
+//! Each ends by what the API says, never by
 //! an empty page; a listing that repeats itself, or ends before it should, is an error.
 
 use super::error::{ApiError, Endpoint};
@@ -195,6 +196,67 @@ impl Cursor for Numbered {
     }
 }
 
+/// Some numbered pages of one listing, evenly spread over it.
+pub struct SomePages {
+    ask: Ask,
+    read: ReadPage,
+    /// About so many records are wanted.
+    records: usize,
+    /// Pages that are still to be asked for; not known before the first one has come.
+    waiting: Option<VecDeque<u64>>,
+    underway: VecDeque<u64>,
+    got: u64,
+    total: u64,
+}
+
+impl SomePages {
+    /// Pages with about so many records.
+    pub fn new(ask: Ask, read: ReadPage, records: usize) -> SomePages {
+        let (waiting, underway) = (None, VecDeque::new());
+        SomePages { ask, read, records, waiting, underway, got: 0, total: 0 }
+    }
+
+    /// The pages besides the first, once it is known how many there are.
+    fn choose(&self, size: usize) -> VecDeque<u64> {
+        let size = size.max(1) as u64;
+        let pages = self.total.div_ceil(size).max(1);
+        let wanted = (self.records as u64).div_ceil(size).clamp(1, pages);
+        (1..wanted).map(|place| 1 + place * pages / wanted).collect()
+    }
+}
+
+impl Cursor for SomePages {
+    fn next(&mut self, room: usize) -> Result<Vec<Request>, ApiError> {
+        let pages: Vec<u64> = match &mut self.waiting {
+            Some(waiting) => waiting.drain(..room.min(waiting.len())).collect(),
+            None if self.underway.is_empty() => vec![1],
+            None => Vec::new(),
+        };
+        self.underway.extend(&pages);
+        Ok(pages.into_iter().map(|page| (self.ask)(0, page)).collect())
+    }
+
+    fn answered(&mut self, answer: Answer) -> Result<Vec<Record>, ApiError> {
+        let asked = self.underway.pop_front().ok_or(ApiError::Bug("an answer to nothing"))?;
+        let page = (self.read)(answer)?;
+        if page.number.is_some_and(|number| number != asked) {
+            let endpoint = (self.ask)(0, asked).endpoint();
+            let what = "the answer is another page than was asked for";
+            return Err(ApiError::Paging { endpoint, what });
+        }
+        self.got += page.records.len() as u64;
+        self.total = page.total;
+        if self.waiting.is_none() {
+            self.waiting = Some(self.choose(page.records.len()));
+        }
+        Ok(page.records.into_iter().map(|(_, record)| record).collect())
+    }
+
+    fn share(&self) -> f64 {
+        if self.got == 0 { 1.0 } else { (self.got as f64 / self.total.max(1) as f64).min(1.0) }
+    }
+}
+
 /// A page with a token for the next.
 #[derive(Debug, Clone)]
 pub struct TokenPage {
@@ -247,6 +309,11 @@ impl Tokens {
 }
 
 impl Tokens {
+    /// Whether an answer has to come before it goes on.
+    pub fn is_underway(&self) -> bool {
+        self.underway
+    }
+
     /// Begins again with other requests; what came does not come again.
     pub fn restart(&mut self, ask: AskToken) {
         self.ask = ask;

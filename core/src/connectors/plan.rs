@@ -157,6 +157,14 @@ pub trait Connector {
     /// of everything: the size of a batch. `None` if the API takes no list on the column.
     fn batch(&self, table: &Table, column: &str) -> Option<usize>;
 
+    /// Plans a sample of a table for its statistics: about so many records, as evenly spread as the API
+    /// lets one choose, or all of them. [`Scan::share`](super::Scan::share) says which part of the
+    /// table it was. The query has neither conditions nor a limit.
+    fn sample(&self, query: &Query<'_>, records: usize) -> Result<Plan, ApiError> {
+        let _ = records;
+        self.plan(query)
+    }
+
     /// A digest of the endpoint, account and credential: the source of a
     /// [`Question`](super::cache::Question).
     fn fingerprint(&self) -> [u8; 16];

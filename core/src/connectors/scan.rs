@@ -4,12 +4,13 @@
 //!   before the first one's rows are out. From then on twice as many requests may be in flight after
 //!   each page, up to the plan's concurrency, so that a query that stops early has asked for little.
 //! - At most that many pages are in memory.
+//! - Requests that a cursor has in the place of one that failed share its deadline, `retry_timeout`.
 //! - A page that fails is an error, which every later call gives again; rows that came out before are
 //!   not the whole result.
 //! - The future of `next_page` may be dropped at any moment and called again: what is in flight stays
 //!   with the scan. Dropping the scan cuts it off.
 
-use super::error::ApiError;
+use super::error::{ApiError, ErrorKind};
 use super::host::{Host, Notice};
 use super::http::Request;
 use super::plan::Plan;
@@ -36,6 +37,12 @@ pub trait Cursor {
     /// "that means no records", or give the error back.
     fn failed(&mut self, error: ApiError) -> Result<Vec<Request>, ApiError> {
         Err(error)
+    }
+
+    /// Which part of the table's records was read once it has come to its end: above 0, 1 for all of
+    /// them. Less only where a sample was asked for.
+    fn share(&self) -> f64 {
+        1.0
     }
 
     /// What is worth telling since the last call.
@@ -93,6 +100,11 @@ impl Scan {
         }
     }
 
+    /// Which part of the table's records was read, at the end.
+    pub fn share(&self) -> f64 {
+        self.cursor.share()
+    }
+
     /// What was done so far.
     pub fn counts(&self) -> Counts {
         self.statistics.counts()
@@ -130,6 +142,12 @@ impl Scan {
             let records = match result {
                 Ok(answer) => self.cursor.answered(answer)?,
                 Err(error) => {
+                    let failing = self.statistics.failing(self.host.now());
+                    let is_over = failing >= self.plan.service.retry_timeout;
+                    // What is not there or not allowed is no matter of time.
+                    if is_over && error.kind() == ErrorKind::Retryable {
+                        return Err(error);
+                    }
                     self.instead.extend(self.cursor.failed(error)?);
                     Vec::new()
                 }

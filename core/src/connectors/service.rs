@@ -39,7 +39,7 @@ pub struct Service {
     pub client: Client,
     /// How it is asked again.
     pub policy: Policy,
-    /// How long, from the first failure on.
+    /// How long, from the first failure on: of a request, and of those that a cursor has in its place.
     pub retry_timeout: Duration,
     /// Reads the body of an error.
     pub said: fn(status: u16, body: &str) -> Said,
@@ -67,13 +67,17 @@ impl Service {
             let result = self.attempt(statistics, request).await;
             drop(permits);
             let error = match result {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    statistics.succeeded();
+                    return Ok(answer);
+                }
                 Err(error) => error,
             };
-            // Counted from the first failure: a scan that nobody read for a while has not failed.
+            // Counted from this request's first failure, or from that of the requests in whose place
+            // it is.
             let now = host.now();
-            let since =
-                Duration::from_micros(now.saturating_sub(*first_failure.get_or_insert(now)));
+            let first = statistics.failed(now).min(*first_failure.get_or_insert(now));
+            let since = Duration::from_micros(now.saturating_sub(first));
             let left = self.retry_timeout.saturating_sub(since);
             let wait = retries
                 .after(&self.policy, &error, host.random(), left)

@@ -1,4 +1,5 @@
-//! What a scan did, for EXPLAIN ANALYZE and `warehouse.api_activity`.
+//! What a scan did, for EXPLAIN ANALYZE and `warehouse.api_activity`; and since when nothing has
+//! succeeded, by which its attempts come to an end.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -12,6 +13,7 @@ pub struct Statistics {
     bytes: Cell<u64>,
     retries: Cell<u64>,
     waited: Cell<Duration>,
+    failing_since: Cell<Option<u64>>,
 }
 
 /// The counts at a moment.
@@ -51,6 +53,26 @@ impl Statistics {
 
     pub(super) fn wait(&self, time: Duration) {
         self.waited.set(self.waited.get() + time);
+    }
+
+    /// Notes an answer.
+    pub(super) fn succeeded(&self) {
+        self.failing_since.set(None);
+    }
+
+    /// Notes a failure at this moment, in microseconds; the moment of the first one since the last
+    /// answer.
+    pub(super) fn failed(&self, now: u64) -> u64 {
+        let since = self.failing_since.get().unwrap_or(now);
+        self.failing_since.set(Some(since));
+        since
+    }
+
+    /// How long nothing has succeeded at this moment: from the first failure on. A scan that nobody
+    /// read for a while has not failed.
+    pub(super) fn failing(&self, now: u64) -> Duration {
+        let since = self.failing_since.get().unwrap_or(now);
+        Duration::from_micros(now.saturating_sub(since))
     }
 
     /// The counts now.

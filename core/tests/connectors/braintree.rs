@@ -3,15 +3,14 @@
 use crate::clock::{Clock, START};
 use crate::gateway::{Gateway, Sale};
 use crate::run;
-use crate::server::{Scripted, Server};
+use crate::server::{Received, Scripted, Server};
 use crate::terms::{any, col, is_null, lit, not, op, param, text};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 use warehouse_core::connectors::braintree::{self, Braintree};
 use warehouse_core::connectors::{
-    ApiError, Changes, Connector, ErrorKind, Extent, Param, Plan, Query, Row, Scan, Table, Taken,
-    Value, time,
+    ApiError, Changes, Connector, ErrorKind, Extent, Param, Plan, Query, Row, Scan, SessionHost,
+    Table, Taken, Value, time,
 };
 use warehouse_core::predicate::Expr;
 
@@ -300,6 +299,67 @@ fn a_search_that_takes_too_long_is_tried_again_then_narrowed() {
     });
 }
 
+/// Days of the window of a search for ids; all of time is more than any number.
+fn days_of(received: &Received) -> i64 {
+    let window = received.json()["search"]["created_at"].clone();
+    let at =
+        |end: &str| window[end].as_str().and_then(time::timestamp).map(|it| it / 86_400_000_000);
+    let max = at("max").unwrap_or(start() / 86_400);
+    at("min").map_or(i64::MAX, |min| max - min)
+}
+
+#[test]
+fn narrowing_ends_where_it_does_not_help() {
+    let timeout = || {
+        let body = "<unprocessable-entity><reason>timeout</reason></unprocessable-entity>";
+        Scripted::new(422, "application/xml", body)
+    };
+    let ask = Ask {
+        conditions: &[op(
+            ">=",
+            col("created_at"),
+            lit("2000-01-01 00:00:00+00", "timestamp with time zone"),
+        )],
+        ..Ask::default()
+    };
+    run(async {
+        let server = Server::start(move |_, _| timeout()).await;
+        let error = ask.rows(&connector(&server.endpoint, &[])).await.expect_err("an error");
+        assert_eq!(error.kind(), ErrorKind::Retryable);
+        // Nine windows, each asked for three times.
+        assert_eq!(server.count(), 27);
+    });
+    // Failures that others follow which do not fail are a matter of size.
+    run(async {
+        let gateway = gateway(60, 86_400, 50_000);
+        let server = Server::start(move |_, received| {
+            let is_ids = received.path.ends_with("_ids");
+            if is_ids && days_of(received) > 90 { timeout() } else { gateway.answer(received) }
+        })
+        .await;
+        let rows = ask.rows(&connector(&server.endpoint, &[])).await.expect("rows");
+        assert_eq!(rows.len(), 60);
+        let failed = server.requests().iter().filter(|it| days_of(it) > 90).count();
+        assert!(failed > 27, "{failed} failures, with answers in between");
+    });
+}
+
+#[test]
+fn a_gateway_that_stalls_has_one_deadline() {
+    run(async {
+        let server = Server::start(|_, _| Scripted { hang: true, ..Scripted::status(500) }).await;
+        let options = [("request_timeout", "150ms"), ("retry_timeout", "600ms")];
+        let braintree = connector(&server.endpoint, &options);
+        let plan = Ask::default().plan(&braintree).expect("a plan");
+        // With the clock on the wall: nobody sleeps while a request stalls.
+        let mut scan = Scan::open(&plan, Rc::new(SessionHost::default()));
+        let error = scan.next_page().await.expect_err("an error");
+        assert!(matches!(error, ApiError::Timeout { .. }), "{error:?}");
+        // Narrowing alone would go on for nine windows, each asked for twice.
+        assert!((2..=5).contains(&server.count()), "{} requests", server.count());
+    });
+}
+
 #[test]
 fn validation_is_an_error_with_its_message() {
     run(async {
@@ -357,8 +417,10 @@ fn answers_that_are_not_what_was_asked_for() {
 fn concurrency_grows_to_its_limit() {
     run(async {
         let gateway = gateway(2000, 61, 50_000);
-        let server = Server::start(move |_, received| Scripted {
-            delay: Duration::from_millis(2),
+        // The ids, a page, and two pages; then nothing is answered before four are asked for at once,
+        // however slow the machine is.
+        let server = Server::start(move |number, received| Scripted {
+            together: if number < 4 { 0 } else { 4 },
             ..gateway.answer(received)
         })
         .await;

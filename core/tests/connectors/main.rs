@@ -2,14 +2,15 @@
 //!
 //! Where a new test goes: `engine.rs` for HTTP, retries, paging and cancellation; `braintree.rs` for
 //! its search protocol, with `gateway.rs` as a small model of the gateway and `predicates.rs` for
-//! random conditions; `airtable.rs` for listings,
-//! formulas and import.
+//! random conditions; `airtable.rs` for listings, formulas and import; `help_desk.rs` for the API that
+//! the documents take as an example.
 
 mod airtable;
 mod braintree;
 mod clock;
 mod engine;
 mod gateway;
+mod help_desk;
 mod predicates;
 mod server;
 mod terms;

@@ -5,7 +5,7 @@ use flate2::write::GzEncoder;
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -35,7 +35,12 @@ pub struct Scripted {
     pub hang: bool,
     /// The answer takes so long.
     pub delay: Duration,
+    /// The answer waits until the server has had so many requests at once, or [`PATIENCE`] is over.
+    pub together: usize,
 }
+
+/// How long an answer waits for other requests.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Scripted {
     pub fn new(status: u16, of: &str, body: impl Into<Vec<u8>>) -> Scripted {
@@ -47,6 +52,7 @@ impl Scripted {
             cut: None,
             hang: false,
             delay: Duration::ZERO,
+            together: 0,
         }
     }
 
@@ -139,6 +145,10 @@ async fn serve(
         let scripted = answer(number, &received);
         if !scripted.delay.is_zero() {
             tokio::time::sleep(scripted.delay).await;
+        }
+        let arrived = Instant::now();
+        while busiest.load(Ordering::SeqCst) < scripted.together && arrived.elapsed() < PATIENCE {
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         now.fetch_sub(1, Ordering::SeqCst);
         if scripted.hang {

@@ -4,10 +4,12 @@ use super::private::ScanPlan;
 use super::scan::{self, Scan};
 use super::source;
 use super::table::ApiTable;
+use super::vendor::Vendor;
 use crate::pg::catalog;
 use crate::pg::error::Result;
 use crate::pg::executor::ScanNode;
 use crate::pg::explain::Explain;
+use crate::wrappers::replica::pushdown::{self, Refusal};
 use pgrx::pg_sys::Oid;
 use warehouse_core::connectors::{Line, Taken};
 
@@ -26,11 +28,9 @@ pub fn scan(
         let source = source::planned(server, node.user())?;
         let table = ApiTable::load(Oid::from(plan.relation), &source, false)?;
         let condition = |at: usize| local.get(at).cloned().unwrap_or_default();
-        let mut lines: Vec<String> = plan
-            .kept
-            .iter()
-            .map(|kept| format!("{}: {}", kept.reason, condition(kept.at)))
-            .collect();
+        let mut local_ones: Vec<(String, String)> =
+            plan.kept.iter().map(|kept| (condition(kept.at), kept.reason.clone())).collect();
+        let mut pushed = Vec::new();
         match scan::requests(plan, &table, &source, &[], None) {
             Ok(planned) => {
                 let mut taken = Vec::new();
@@ -39,15 +39,17 @@ pub fn scan(
                         Taken::Exactly => taken.push(condition(*at)),
                         Taken::Wider => taken.push(format!("{} (wider)", condition(*at))),
                         Taken::No => {
-                            lines.push(format!("not taken by the API: {}", condition(*at)))
+                            local_ones.push((condition(*at), "not taken by the API".to_owned()));
                         }
                     }
                 }
                 if !taken.is_empty() {
                     out.text(c"API Filter", &taken.join("; "));
                 }
+                pushed = taken;
                 if let Some(limit) = planned.limit {
                     out.integer(c"API Limit", None, limit);
+                    pushed.push(format!("{}{limit}", pushdown::LIMIT));
                 }
                 // With the values that it was executed with, if it was.
                 let told =
@@ -56,8 +58,16 @@ pub fn scan(
             }
             Err(error) => out.text(c"API Request", &format!("none: {}", error.message())),
         }
-        if !lines.is_empty() {
+        if !local_ones.is_empty() {
+            let lines: Vec<String> =
+                local_ones.iter().map(|(clause, reason)| format!("{reason}: {clause}")).collect();
             out.text(c"Local Filter Reason", &lines.join("; "));
+        }
+        if pushdown::is_described() {
+            let name = Vendor::of_server(server)?.name();
+            let (relation, server) = (table.plain_label.clone(), catalog::server(server).name);
+            let note = pushdown::note(relation, server, pushed, local_ones, refused(name));
+            out.text(pushdown::PROPERTY, &note);
         }
     }
     let Some(stats) = stats.filter(|stats| out.analyze() && stats.reads > 0) else {
@@ -79,6 +89,20 @@ pub fn scan(
         out.milliseconds(c"API Wait", counts.waited);
     }
     Ok(())
+}
+
+/// What no API does for us.
+fn refused(api: &str) -> Vec<Refusal> {
+    ["join", "GROUP BY", "DISTINCT", "ORDER BY", "LIMIT"]
+        .map(|what| Refusal {
+            what: what.to_owned(),
+            reason: match what {
+                "ORDER BY" => format!("{api} may order otherwise"),
+                "LIMIT" => "rows are tested or ordered here first".to_owned(),
+                _ => format!("{api} only gives records"),
+            },
+        })
+        .into()
 }
 
 /// The requests, the first of many.

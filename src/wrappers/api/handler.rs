@@ -4,7 +4,7 @@
 use super::plan;
 use super::private::ScanPlan;
 use super::scan::Scan;
-use super::{explain, import, options, vendor::Vendor};
+use super::{analyze, explain, import, options, vendor::Vendor};
 use crate::pg::catalog;
 use crate::pg::error::{Error, OrRaise};
 use crate::pg::executor::ScanNode;
@@ -35,6 +35,7 @@ pub fn routine() -> *mut pg_sys::FdwRoutine {
     routine.ReScanForeignScan = Some(rescan_foreign_scan);
     routine.EndForeignScan = Some(end_foreign_scan);
     routine.ExplainForeignScan = Some(explain_foreign_scan);
+    routine.AnalyzeForeignTable = Some(analyze_foreign_table);
     routine.ImportForeignSchema = Some(import_foreign_schema);
     routine.IsForeignRelUpdatable = Some(is_foreign_rel_updatable);
     routine.PlanForeignModify = Some(plan_foreign_modify);
@@ -171,6 +172,40 @@ unsafe extern "C-unwind" fn explain_foreign_scan(
     };
     if let Ok(plan) = ScanPlan::from_text(&node.plan_text()) {
         explain::scan(out, node, &plan, &local, scan.as_deref()).or_raise();
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn analyze_foreign_table(
+    relation: pg_sys::Relation,
+    function: *mut pg_sys::AcquireSampleRowsFunc,
+    pages: *mut pg_sys::BlockNumber,
+) -> bool {
+    // SAFETY: an open relation, and out parameters of the caller.
+    unsafe {
+        *function = Some(acquire_sample_rows);
+        // An API has no pages; the number of rows is what counts.
+        *pages = 1;
+        analyze::is_possible((*relation).rd_id).or_raise()
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn acquire_sample_rows(
+    relation: pg_sys::Relation,
+    _level: c_int,
+    rows: *mut pg_sys::HeapTuple,
+    wanted: c_int,
+    total: *mut f64,
+    dead: *mut f64,
+) -> c_int {
+    // SAFETY: the caller's array has room for `wanted` rows.
+    unsafe {
+        let rows = std::slice::from_raw_parts_mut(rows, wanted as usize);
+        let (count, all) = analyze::sample(relation, rows).or_raise();
+        *total = all;
+        *dead = 0.0;
+        count as c_int
     }
 }
 

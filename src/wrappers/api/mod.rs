@@ -7,6 +7,7 @@
 //! [`row`] masks the values and makes datums of them.
 
 mod activity;
+mod analyze;
 pub mod cache;
 pub mod changes;
 mod drift;
@@ -20,6 +21,7 @@ mod options;
 pub mod plan;
 mod private;
 mod row;
+mod samples;
 mod scan;
 mod session;
 mod shelf;
@@ -33,4 +35,5 @@ pub fn install() {
     limits::install();
     activity::install();
     shelf::install();
+    samples::install();
 }

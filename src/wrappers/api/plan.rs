@@ -311,7 +311,7 @@ fn limit(planner: Planner<'_>, rel: Rel<'_>) -> Option<u64> {
 }
 
 /// The columns to read, with those that masks need beside them; and those whose value is known.
-fn columns(table: &ApiTable, needed: &[i16]) -> (Vec<Fetched>, Vec<Constant>) {
+pub fn columns(table: &ApiTable, needed: &[i16]) -> (Vec<Fetched>, Vec<Constant>) {
     let is_needed = |number: i16| needed.contains(&0) || needed.contains(&number);
     let (mut fetched, mut constants) = (Vec::new(), Vec::new());
     for column in table.columns.iter().filter(|column| is_needed(column.number)) {

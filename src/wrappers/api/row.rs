@@ -232,6 +232,13 @@ fn without_nul(json: &str) -> std::borrow::Cow<'_, str> {
     out.into()
 }
 
+/// The text form of a value.
+pub fn text(value: &Value) -> String {
+    let mut out = String::new();
+    write(value, &mut out);
+    out
+}
+
 /// The text form of a value, as an input function takes it whatever the session has set.
 fn write(value: &Value, out: &mut String) {
     match value {

@@ -35,7 +35,9 @@ pub fn scan(out: Explain<'_>, plan: &ScanPlan, local: &[String], scan: Option<&S
             let server = catalog::server(Oid::from(plan.server)).name;
             let mut pushed = plan.pushed.clone();
             pushed.extend(gates);
-            out.text(pushdown::PROPERTY, &pushdown::note(plan, server, pushed, reasons));
+            let relations = plan.relations.join(", ");
+            let note = pushdown::note(relations, server, pushed, reasons, plan.refused.clone());
+            out.text(pushdown::PROPERTY, &note);
         }
     }
     let Some(scan) = scan.filter(|_| out.analyze()) else { return };

@@ -39,7 +39,7 @@ mod plan;
 pub mod pool;
 mod private;
 mod probe;
-mod pushdown;
+pub mod pushdown;
 mod query;
 mod registry;
 mod remote;

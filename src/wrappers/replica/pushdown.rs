@@ -3,7 +3,7 @@
 //! The query is planned by EXPLAIN; while it is, each scan of ours adds a note for us to its output.
 //! What is above the scans is read from the plan.
 
-use super::private::{Refusal, ScanPlan};
+pub use super::private::Refusal;
 use crate::pg::error::{Error, Result};
 use crate::pg::guc::Level;
 use crate::pg::sql;
@@ -15,6 +15,9 @@ use std::ffi::CStr;
 
 /// The property of a scan that holds its note.
 pub const PROPERTY: &CStr = c"Pushdown";
+
+/// How the limit begins that a scan was told of, among what the source does.
+pub const LIMIT: &str = "LIMIT ";
 
 thread_local! {
     // A backend is one thread.
@@ -36,15 +39,16 @@ struct Note {
     refused: Vec<Refusal>,
 }
 
-/// The note of a scan.
+/// The note of a scan: of these relations at a server, with what the source does, what stays here and
+/// why, and what was not built on it.
 pub fn note(
-    plan: &ScanPlan,
+    relation: String,
     server: String,
     pushed: Vec<String>,
     local: Vec<(String, String)>,
+    refused: Vec<Refusal>,
 ) -> String {
-    let relation = plan.relations.join(", ");
-    let note = Note { relation, server, pushed, local, refused: plan.refused.clone() };
+    let note = Note { relation, server, pushed, local, refused };
     serde_json::to_string(&note).expect("invariant: strings are always JSON")
 }
 
@@ -193,6 +197,8 @@ fn above(node: &Value, parent: &str, notes: &[Note], local_side: bool, rows: &mu
             let keys = text("Sort Key").unwrap_or_default();
             add(format!("ORDER BY {keys}"), refused("ORDER BY").unwrap_or_else(together));
         }
+        // A scan that was told of the limit has no row too many.
+        "Limit" if notes.iter().any(|note| note.pushed.iter().any(|it| it.starts_with(LIMIT))) => {}
         "Limit" => add("LIMIT".to_owned(), refused("LIMIT").unwrap_or_else(together)),
         "WindowAgg" => add("window functions".to_owned(), "they are computed here".to_owned()),
         "ProjectSet" => add("set-returning functions".to_owned(), "they run here".to_owned()),

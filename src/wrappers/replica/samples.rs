@@ -6,7 +6,7 @@ use super::{known, query, registry};
 use crate::pg::catalog;
 use crate::pg::error::Result;
 use crate::pg::keywords;
-use crate::privacy::samples;
+use crate::privacy::samples::{self, Sampler};
 use pgrx::pg_sys::{self, Oid};
 use std::cell::RefCell;
 
@@ -20,29 +20,33 @@ thread_local! {
 
 /// Lets `classify_schema()` look at values. Called once, by `_PG_init`.
 pub fn install() {
-    samples::read_by(|table, column, at_most| {
-        if !catalog::is_foreign_of(table, "replica_fdw") {
-            return Vec::new();
-        }
-        let table = known::table(table, Eyes::Anybody).table;
-        // SAFETY: a plain question.
-        let statement = unsafe { pg_sys::GetCurrentStatementStartTimestamp() };
-        let silent = SILENT
-            .with_borrow(|(when, servers)| *when == statement && servers.contains(&table.server));
-        if silent {
-            return Vec::new();
-        }
-        read(&table, column, at_most).unwrap_or_else(|_| {
-            SILENT.with_borrow_mut(|(when, servers)| {
-                if *when != statement {
-                    servers.clear();
-                }
-                *when = statement;
-                servers.push(table.server);
-            });
-            Vec::new()
-        })
-    });
+    // Nothing is kept but which servers are silent.
+    samples::read_by(Sampler { read: of_column, forget: || {} });
+}
+
+/// Up to so many values of a column.
+fn of_column(table: Oid, column: &str, at_most: usize) -> Vec<String> {
+    if !catalog::is_foreign_of(table, "replica_fdw") {
+        return Vec::new();
+    }
+    let table = known::table(table, Eyes::Anybody).table;
+    // SAFETY: a plain question.
+    let statement = unsafe { pg_sys::GetCurrentStatementStartTimestamp() };
+    let silent =
+        SILENT.with_borrow(|(when, servers)| *when == statement && servers.contains(&table.server));
+    if silent {
+        return Vec::new();
+    }
+    read(&table, column, at_most).unwrap_or_else(|_| {
+        SILENT.with_borrow_mut(|(when, servers)| {
+            if *when != statement {
+                servers.clear();
+            }
+            *when = statement;
+            servers.push(table.server);
+        });
+        Vec::new()
+    })
 }
 
 fn read(table: &ReplicaTable, column: &str, at_most: usize) -> Result<Vec<String>> {

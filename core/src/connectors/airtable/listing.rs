@@ -145,6 +145,11 @@ impl Listing {
         self.stage = Stage::Records;
     }
 
+    /// Whether an answer has to come before it goes on.
+    pub fn is_underway(&self) -> bool {
+        self.stage == Stage::Named || self.tokens.is_underway()
+    }
+
     fn refused(&mut self) {
         let endpoint = self.wanted.ask(None)(None).endpoint().to_string();
         self.notices.push(Notice::ConditionRefused { endpoint });

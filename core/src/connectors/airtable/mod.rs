@@ -14,6 +14,7 @@ mod listing;
 mod names;
 mod options;
 mod planner;
+mod sample;
 mod schema;
 
 pub use bind::{BoundColumn, TableOptions, bind};
@@ -203,6 +204,10 @@ impl Airtable {
 impl Connector for Airtable {
     fn plan(&self, query: &Query<'_>) -> Result<Plan, ApiError> {
         planner::plan(self, query)
+    }
+
+    fn sample(&self, query: &Query<'_>, records: usize) -> Result<Plan, ApiError> {
+        sample::plan(self, query, records)
     }
 
     fn batch(&self, table: &Table, column: &str) -> Option<usize> {

@@ -138,14 +138,7 @@ pub fn plan(airtable: &Airtable, query: &Query<'_>) -> Result<Plan, ApiError> {
     }
     let all_exact = taken.iter().all(|how| *how == Taken::Exactly);
     let limit = query.limit.filter(|_| all_exact && query.changes.is_none());
-    let wanted = Wanted {
-        base: base.to_owned(),
-        table: id.to_owned(),
-        fields: Some(fields(table, query.columns)),
-        filter: Vec::new(),
-        fixed: None,
-        limit,
-    };
+    let wanted = Wanted { limit, ..everything(table, query.columns, base, id) };
     let mut plan = empty(airtable, query, Some(base));
     (plan.limit, plan.taken, plan.pushed) = (limit, taken, pushed);
     if found.never || limit == Some(0) {
@@ -176,6 +169,18 @@ pub fn plan(airtable: &Airtable, query: &Query<'_>) -> Result<Plan, ApiError> {
         Rc::new(Reading::Listing(Wanted { filter, ..wanted }))
     };
     Ok(plan)
+}
+
+/// A listing of all records of a table, with these columns.
+pub fn everything(table: &Table, columns: &[usize], base: &str, id: &str) -> Wanted {
+    Wanted {
+        base: base.to_owned(),
+        table: id.to_owned(),
+        fields: Some(fields(table, columns)),
+        filter: Vec::new(),
+        fixed: None,
+        limit: None,
+    }
 }
 
 /// A plan that asks nothing yet.

@@ -105,6 +105,10 @@ impl Connector for Braintree {
         pushdown::plan(self, query)
     }
 
+    fn sample(&self, query: &Query<'_>, records: usize) -> Result<Plan, ApiError> {
+        planner::sample(self, query, records)
+    }
+
     fn batch(&self, table: &Table, column: &str) -> Option<usize> {
         pushdown::batch(&table.column(column)?.1.filter)
     }

@@ -6,7 +6,7 @@ use super::resource::{Listing, Resource, Shape, shape};
 use super::search::{Arm, SLICE, Search};
 use super::{Braintree, changes, derive, unexpected};
 use crate::connectors::condition::Condition;
-use crate::connectors::paging::{Each, Numbered, NumberedPage};
+use crate::connectors::paging::{Ask, Each, Numbered, NumberedPage, ReadPage, SomePages};
 use crate::connectors::plan::{Extent, Line, Nothing, Plan, Query, Strategy, Taken, Unknown};
 use crate::connectors::tree::Tree;
 use crate::connectors::{Answer, ApiError, Cursor, Endpoint, Record, Request, is_segment, segment};
@@ -29,6 +29,32 @@ enum Way {
 struct Reading {
     shape: Shape,
     way: Way,
+}
+
+/// A sample of a table of so many records.
+struct Sampling {
+    shape: Shape,
+    criteria: Criteria,
+    cap: usize,
+    records: usize,
+}
+
+/// Plans a sample.
+pub fn sample(braintree: &Braintree, query: &Query<'_>, records: usize) -> Result<Plan, ApiError> {
+    let name = &query.table.name;
+    let mut plan = super::pushdown::plan(braintree, query)?;
+    let Some(shape) = shape(name) else { return Ok(plan) };
+    plan.cacheable = false;
+    if let Listing::Search | Listing::SearchedPages | Listing::Pages = shape.resource.listing {
+        let (cap, criteria) = (cap(braintree, &shape), super::resource::fixed(name));
+        plan.strategy = Rc::new(Sampling { shape, criteria, cap, records });
+    }
+    Ok(plan)
+}
+
+/// The most ids that a search lists.
+fn cap(braintree: &Braintree, shape: &Shape) -> usize {
+    if shape.resource.is_transactions { braintree.caps.transactions } else { braintree.caps.others }
 }
 
 /// Makes the plan.
@@ -140,12 +166,7 @@ fn way(
                 format!("{}/advanced_search", resource.path),
                 "the same and ids",
             ));
-            let cap = if resource.is_transactions {
-                braintree.caps.transactions
-            } else {
-                braintree.caps.others
-            };
-            (Way::Search { arms, cap, limit }, lines)
+            (Way::Search { arms, cap: cap(braintree, shape), limit }, lines)
         }
         Listing::SearchedPages => {
             let criteria = match query.changes {
@@ -243,6 +264,21 @@ fn keyed(
     (Way::Single { requests, keys }, lines, extent)
 }
 
+impl Strategy for Sampling {
+    fn start(&self, now: u64) -> Box<dyn Cursor> {
+        let Sampling { shape, criteria, cap, records } = self;
+        match shape.resource.listing {
+            Listing::Search => {
+                Box::new(Search::sampled(*shape, *cap, second_of(now), criteria.clone(), *records))
+            }
+            _ => {
+                let (ask, read) = page_requests(*shape, vec![criteria.clone()]);
+                Box::new(SomePages::new(ask, read, *records))
+            }
+        }
+    }
+}
+
 impl Strategy for Reading {
     fn start(&self, now: u64) -> Box<dyn Cursor> {
         let shape = self.shape;
@@ -326,9 +362,15 @@ fn single(
 }
 
 fn pages(shape: Shape, criteria: Vec<Criteria>) -> Box<dyn Cursor> {
+    let listings = criteria.len();
+    let (ask, read) = page_requests(shape, criteria);
+    Box::new(Numbered::new(listings, ask, read))
+}
+
+/// How numbered pages are asked for and read.
+fn page_requests(shape: Shape, criteria: Vec<Criteria>) -> (Ask, ReadPage) {
     let resource: Resource = shape.resource;
     let is_search = resource.listing == Listing::SearchedPages;
-    let listings = criteria.len();
     let ask = move |listing: usize, page: u64| {
         let path = format!("{}?page={page}", resource.path);
         if is_search {
@@ -365,5 +407,5 @@ fn pages(shape: Shape, criteria: Vec<Criteria>) -> Box<dyn Cursor> {
         }
         if has_total { Ok(page) } else { Err(wrong("it has no total")) }
     };
-    Box::new(Numbered::new(listings, Rc::new(ask), Rc::new(read)))
+    (Rc::new(ask), Rc::new(read))
 }

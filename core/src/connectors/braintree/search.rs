@@ -5,6 +5,8 @@
 //! to the upper bound of a window, so that records at its seam come with both halves; each is taken
 //! from the half it belongs to by its own `created_at`.
 //!
+//! A sample lists all ids in the same way and asks for some of the records.
+//!
 //! Records that are gone between the two steps are silently missing from the second, as the service
 //! documents; anything else that is missing is an error.
 
@@ -14,7 +16,7 @@ use super::unexpected;
 use crate::connectors::error::{ApiError, Endpoint};
 use crate::connectors::paging::Seen;
 use crate::connectors::tree::Tree;
-use crate::connectors::{Answer, Cursor, Record, Request, time};
+use crate::connectors::{Answer, Cursor, Record, Request, mixed, time};
 use std::collections::VecDeque;
 
 /// A search; several are united.
@@ -61,6 +63,34 @@ pub struct Search {
     seen: Option<Seen>,
     /// Answers that failed since the last one that did not.
     failures: u32,
+    sample: Option<Sample>,
+}
+
+/// Ids of some of the records, each as likely as any other.
+struct Sample {
+    criteria: Criteria,
+    most: usize,
+    listed: usize,
+    chosen: Vec<String>,
+    /// How many of them were asked for.
+    drawn: usize,
+    chance: u64,
+}
+
+impl Sample {
+    /// Vitter's algorithm R.
+    fn offer(&mut self, id: String) {
+        self.listed += 1;
+        if self.chosen.len() < self.most {
+            self.chosen.push(id);
+            return;
+        }
+        self.chance = mixed(self.chance);
+        let place = (self.chance % self.listed as u64) as usize;
+        if let Some(known) = self.chosen.get_mut(place) {
+            *known = id;
+        }
+    }
 }
 
 impl Search {
@@ -78,7 +108,35 @@ impl Search {
             first: limit.map_or(SLICE, |limit| (limit as usize).clamp(1, SLICE)),
             seen: united.then(Seen::default),
             failures: 0,
+            sample: None,
         }
+    }
+
+    /// About so many of all records that fulfil the criteria.
+    pub fn sampled(shape: Shape, cap: usize, now: i64, criteria: Criteria, most: usize) -> Search {
+        let arm = Arm { criteria: criteria.clone(), window: Window::default() };
+        let sample = Sample {
+            criteria,
+            most: most.max(1),
+            listed: 0,
+            chosen: Vec::new(),
+            drawn: 0,
+            chance: mixed(now as u64),
+        };
+        Search { sample: Some(sample), ..Search::new(shape, cap, now, vec![arm], None) }
+    }
+
+    /// Asks for the records that were chosen, when all ids have been listed.
+    fn draw(&mut self) {
+        let Some(sample) = &mut self.sample else { return };
+        let mut ids = std::mem::take(&mut sample.chosen);
+        // Those at a seam were listed twice.
+        ids.sort_unstable();
+        ids.dedup();
+        sample.drawn += ids.len();
+        let criteria = sample.criteria.clone();
+        let part = Part { criteria, window: Window::default(), is_split: false };
+        self.slice(ids, SLICE, &part);
     }
 
     /// The records of these ids.
@@ -135,6 +193,10 @@ impl Search {
                 return Err(ApiError::Incomplete { endpoint, what });
             };
             self.divide(part, halves);
+            return Ok(());
+        }
+        if let Some(sample) = &mut self.sample {
+            ids.into_iter().for_each(|id| sample.offer(id));
             return Ok(());
         }
         let size = answer.tree.text_of("page_size").and_then(|size| size.parse().ok());
@@ -219,7 +281,10 @@ fn windowed(part: &Part) -> Criteria {
 impl Cursor for Search {
     fn next(&mut self, room: usize) -> Result<Vec<Request>, ApiError> {
         if self.slices.is_empty() && self.underway.is_empty() {
-            self.slices.extend(self.parts.pop_front().map(Work::Ids));
+            match self.parts.pop_front() {
+                Some(part) => self.slices.push_back(Work::Ids(part)),
+                None => self.draw(),
+            }
         }
         let count = room.min(self.slices.len());
         let works: Vec<Work> = self.slices.drain(..count).collect();
@@ -235,6 +300,11 @@ impl Cursor for Search {
             Some(Work::Records { ids, part }) => self.fetched(answer, &ids, &part),
             None => Err(ApiError::Bug("an answer to nothing")),
         }
+    }
+
+    fn share(&self) -> f64 {
+        let sample = self.sample.as_ref().filter(|sample| sample.drawn > 0);
+        sample.map_or(1.0, |sample| (sample.drawn as f64 / sample.listed as f64).min(1.0))
     }
 
     /// Fifty heavy records may be too much for the service, and a long window too much to search:

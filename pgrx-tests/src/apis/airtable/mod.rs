@@ -32,7 +32,7 @@ use super::server::Api;
 use cells::Showing;
 use data::{BASES, Base, Table};
 use listing::{Listings, Parameters};
-pub use settings::{Options, Settings};
+pub use settings::{Options, Settings, Told};
 
 /// The emulated service.
 #[derive(Debug)]

@@ -16,12 +16,36 @@ pub struct Options {
     pub contacts: usize,
     /// How many the table `Everything` has: every type of field.
     pub everything: usize,
+    /// Tables that are told instead of generated, each in a base of its own behind the others.
+    pub told: Vec<Told>,
+}
+
+/// A table that is told, and its base.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// The name of the base.
+    pub base: String,
+    /// The name of the table.
+    pub table: String,
+    /// What it is about.
+    pub description: &'static str,
+    /// Names, types and options of the fields; the first is the primary one.
+    pub fields: Vec<(&'static str, &'static str, Value)>,
+    /// When each record was created, in milliseconds since 1970, and its cells in the order of the
+    /// fields; a blank one is `None`.
+    pub records: Vec<(i64, Vec<Option<Value>>)>,
 }
 
 impl Options {
     /// So many contacts, and some hundred records with every type of field.
     pub fn sized(contacts: usize, seed: u64) -> Options {
-        Options { seed, token: "patEmulator.0123456789".to_owned(), contacts, everything: 260 }
+        Options {
+            seed,
+            token: "patEmulator.0123456789".to_owned(),
+            contacts,
+            everything: 260,
+            told: Vec::new(),
+        }
     }
 }
 

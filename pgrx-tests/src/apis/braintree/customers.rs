@@ -43,6 +43,15 @@ pub(super) fn customer(world: &World, number: usize) -> Value {
         ("created_at", json!(to_second(created))),
         ("updated_at", json!(to_second(updated))),
     ]);
+    if let Some(buyer) = world.buyer(number) {
+        for (name, text) in [
+            ("first_name", &buyer.first_name),
+            ("last_name", &buyer.last_name),
+            ("email", &buyer.email),
+        ] {
+            record.insert(name.to_owned(), json!(text));
+        }
+    }
     let phone = if random.chance(30) {
         json!({"country_code": "1", "national_number": "3125551234"})
     } else {

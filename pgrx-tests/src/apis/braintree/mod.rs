@@ -35,7 +35,7 @@ use serde_json::{Value, json};
 use super::exchange::{Answer, Request};
 use super::limit::RateLimit;
 use super::server::Api;
-pub use settings::{Options, PastTheEnd, Settings};
+pub use settings::{Buyer, Options, PastTheEnd, Sale, Settings};
 use store::{Kind, Store};
 use world::World;
 

@@ -32,6 +32,43 @@ pub struct Options {
     pub merchant_accounts: usize,
     /// So many transactions in the middle were created in one second.
     pub burst: usize,
+    /// Transactions that are told instead of generated, oldest first: if there are any, there are no
+    /// others.
+    pub sales: Vec<Sale>,
+    /// Customers that are told, oldest first, in the same way.
+    pub buyers: Vec<Buyer>,
+}
+
+/// A transaction that is told. Its amount is in US dollars.
+#[derive(Debug, Clone)]
+pub struct Sale {
+    /// Its id, which no other has.
+    pub id: String,
+    /// When it was created, in milliseconds since 1970.
+    pub created: i64,
+    /// The status it has now; one that transactions can end in.
+    pub status: String,
+    /// Its amount in cents.
+    pub cents: i64,
+    /// Whose it is: a place in [`Options::buyers`].
+    pub buyer: usize,
+    /// The merchant's own number of it.
+    pub order_id: String,
+}
+
+/// A customer who is told.
+#[derive(Debug, Clone)]
+pub struct Buyer {
+    /// The id that the merchant gave, which no other has.
+    pub id: String,
+    /// When the customer was created, in milliseconds since 1970.
+    pub created: i64,
+    /// The e-mail address.
+    pub email: String,
+    /// The first name.
+    pub first_name: String,
+    /// The last name.
+    pub last_name: String,
 }
 
 impl Options {
@@ -50,6 +87,25 @@ impl Options {
             bank_verifications: transactions / 50 + 2,
             merchant_accounts: 45,
             burst: (transactions / 10).min(120),
+            sales: Vec::new(),
+            buyers: Vec::new(),
+        }
+    }
+
+    /// What a merchant has who sold this to these, and little else.
+    pub fn told(sales: Vec<Sale>, buyers: Vec<Buyer>, seed: u64) -> Options {
+        let (transactions, customers) = (sales.len(), buyers.len());
+        Options {
+            transactions,
+            customers,
+            subscriptions: 0,
+            disputes: 0,
+            verifications: 0,
+            bank_verifications: 0,
+            burst: 0,
+            sales,
+            buyers,
+            ..Options::sized(transactions, seed)
         }
     }
 

@@ -3,8 +3,8 @@
 //! A record is made when it is asked for, from its number. What others need to know of it (its id,
 //! when it was created, to whom it belongs) is decided here.
 
-use super::Options;
 use super::transactions::sketch::Sketch;
+use super::{Buyer, Options, Sale};
 use crate::apis::calendar::{DAY, SECOND, day_number};
 use crate::apis::random::Random;
 
@@ -39,9 +39,23 @@ impl World {
             ids: ids(options.seed, kind, count),
             created: times(options.seed, kind, count, burst),
         };
+        let told = |records: &mut dyn Iterator<Item = (&str, i64)>| {
+            let (ids, created) = records.map(|(id, created)| (Box::from(id), created)).unzip();
+            Numbered { ids, created }
+        };
+        let sales = &mut options.sales.iter().map(|sale| (sale.id.as_str(), sale.created));
+        let buyers = &mut options.buyers.iter().map(|buyer| (buyer.id.as_str(), buyer.created));
         World {
-            transactions: numbered("transaction", options.transactions, options.burst),
-            customers: numbered("customer", options.customers, 0),
+            transactions: if options.sales.is_empty() {
+                numbered("transaction", options.transactions, options.burst)
+            } else {
+                told(sales)
+            },
+            customers: if options.buyers.is_empty() {
+                numbered("customer", options.customers, 0)
+            } else {
+                told(buyers)
+            },
             subscriptions: numbered("subscription", options.subscriptions, 0),
             disputes: numbered("dispute", options.disputes, 0),
             verifications: numbered("verification", options.verifications, 0),
@@ -57,6 +71,16 @@ impl World {
 
     pub(super) fn transaction_id(&self, number: usize) -> &str {
         &self.transactions.ids[number]
+    }
+
+    /// The transaction as it was told, if it was.
+    pub(super) fn sale(&self, number: usize) -> Option<&Sale> {
+        self.options.sales.get(number)
+    }
+
+    /// The customer as told, if told.
+    pub(super) fn buyer(&self, number: usize) -> Option<&Buyer> {
+        self.options.buyers.get(number)
     }
 
     /// What is known of a transaction without making it.

@@ -1,12 +1,12 @@
-//! The tables of the four sites copied into ordinary ones: what a query over the merged tables has
-//! to answer.
+//! The tables of the four sites copied into ordinary ones, and with them what Braintree has to say of
+//! their payments: what a query over the merged tables has to answer.
 
 use anyhow::{Context, Result};
 use warehouse_tests::Cluster;
 use warehouse_tests::sites::{ANALYTICS_PASSWORD, SITES, Sites, demo_file};
 
-/// A database with plain tables `main.users`, `main.payments` and `activity.logins`, with the
-/// columns the demo's question needs.
+/// A database with plain tables `main.users`, `main.payments`, `activity.logins` and
+/// `braintree.transactions`, with the columns the demo's question needs.
 pub struct PlainCopy {
     /// Its name.
     pub database: String,
@@ -20,14 +20,19 @@ impl PlainCopy {
             &database,
             "CREATE SCHEMA main; CREATE SCHEMA activity; \
              CREATE TABLE main.users (site text, id bigint, kind text, created_at timestamptz); \
-             CREATE TABLE main.payments (site text, user_id bigint, purpose text, status text); \
+             CREATE TABLE main.payments (site text, user_id bigint, purpose text, status text, \
+               braintree_id text, created_at timestamptz); \
              CREATE TABLE activity.logins (site text, user_id bigint)",
         )?;
         for site in &SITES {
             let standby = &sites.production(site)?.standby;
             for (source, table, columns) in [
                 (site.main_database, "main.users", "id, kind, created_at"),
-                (site.main_database, "main.payments", "user_id, purpose, status"),
+                (
+                    site.main_database,
+                    "main.payments",
+                    "user_id, purpose, status, braintree_id, created_at",
+                ),
                 (site.writemostly_database, "activity.logins", "user_id"),
             ] {
                 let (_, name) = table.split_once('.').context("a qualified name")?;
@@ -42,6 +47,13 @@ impl PlainCopy {
                 sink.finish()?;
             }
         }
+        // Said by the sites' own books, which the emulated Braintree does not see.
+        to.execute(
+            &database,
+            "CREATE SCHEMA braintree; CREATE TABLE braintree.transactions AS \
+             SELECT braintree_id AS id, CASE WHEN status IN ('incomplete', 'failed') THEN 'failed' \
+               ELSE 'settled' END AS status, created_at FROM main.payments",
+        )?;
         Ok(PlainCopy { database })
     }
 

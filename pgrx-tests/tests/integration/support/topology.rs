@@ -1,9 +1,13 @@
 //! The company of the demo, in small: four sites, three production clusters, three standbys.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use postgres::Client;
 use warehouse_tests::Cluster;
+use warehouse_tests::shop::{Books, Services, Shop};
 use warehouse_tests::sites::{Sites, demo_file};
+use warehouse_tests::timing::eventually;
 
 use super::Shared;
 
@@ -55,6 +59,33 @@ impl Topology {
     pub fn merge(&self) -> Result<()> {
         self.run("02-merge.sql")?;
         self.run("02b-grants.sql").map(|_| ())
+    }
+
+    /// Makes tables of Braintree and Airtable, emulated, as the demo does. What they hold is what the
+    /// production databases held when the first test asked.
+    pub fn apis(&self) -> Result<&'static Services> {
+        static SHARED: Shared<Services> = Shared::new();
+        let services = SHARED.get(|| {
+            self.make_key()?;
+            Shop::read(&Books::of(self.sites)?)?.start()
+        })?;
+        let psql = services.told(self.sites.warehouse_psql(&self.database));
+        psql.file(&demo_file("warehouse/02f-apis.sql"))?.ok()?;
+        Ok(services)
+    }
+
+    /// Gives the warehouse the key that pseudonyms are made with.
+    fn make_key(&self) -> Result<()> {
+        let mut client = self.warehouse()?;
+        let file = self.sites.warehouse.socket_dir().join("warehouse.key").display().to_string();
+        client.batch_execute(&format!("ALTER SYSTEM SET warehouse.key_file = '{file}'"))?;
+        client.batch_execute("SELECT pg_reload_conf()")?;
+        eventually(Duration::from_secs(10), "the key file is known", || {
+            let known = client.query_one("SHOW warehouse.key_file", &[])?;
+            Ok(known.get::<_, String>(0) == file)
+        })?;
+        client.batch_execute("SELECT warehouse.create_key()")?;
+        Ok(())
     }
 
     /// Connects to the warehouse database as its superuser.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::super::Options;
+use super::super::{Options, Told};
 use super::{Base, Field, Record, Table, View, contacts, everything, odd};
 use crate::apis::calendar::{DAY, SECOND, day_number};
 use crate::apis::random::Random;
@@ -41,7 +41,29 @@ pub(in crate::apis::airtable) fn bases(options: &Options) -> Vec<Base> {
     let contacts = contacts::table(options);
     bases[0].tables =
         vec![everything::table(options, &contacts), contacts, odd::table(seed), empty(seed)];
+    let told = options.told.iter().enumerate();
+    bases.extend(told.map(|(number, told)| self::told(seed, number as u64, told)));
     bases
+}
+
+/// A base with a table that is told.
+fn told(seed: u64, number: u64, told: &Told) -> Base {
+    let kind = format!("told {number}");
+    let record = |(place, (created, cells)): (usize, &(i64, Vec<Option<Value>>))| Record {
+        id: id(seed, "rec", &kind, place as u64),
+        created: *created,
+        modified: *created,
+        cells: cells.clone(),
+        comments: Vec::new(),
+    };
+    let records = told.records.iter().enumerate().map(record).collect();
+    let fields = fields(seed, &kind, told.fields.clone());
+    Base {
+        id: id(seed, "app", "told base", number),
+        name: told.base.clone(),
+        permission: "read",
+        tables: vec![assemble(seed, &told.table, Some(told.description), fields, records)],
+    }
 }
 
 /// A table without records.

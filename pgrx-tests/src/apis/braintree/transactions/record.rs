@@ -127,10 +127,11 @@ fn relations(world: &World, sketch: &Sketch) -> Map<String, Value> {
     let number = sketch.number;
     let count = world.transactions.ids.len();
     let id = |other: usize| world.transaction_id(other);
-    let parts = if number % 50 == 20 && number + 2 < count { vec![id(number + 2)] } else { vec![] };
-    let whole = (number % 50 == 22).then(|| id(number - 2));
-    let retried_by =
-        if number % 40 == 13 && number + 1 < count { vec![id(number + 1)] } else { vec![] };
+    // One that was told stands alone.
+    let is = |place: usize, of: usize| number % of == place && world.sale(number).is_none();
+    let parts = if is(20, 50) && number + 2 < count { vec![id(number + 2)] } else { vec![] };
+    let whole = is(22, 50).then(|| id(number - 2));
+    let retried_by = if is(13, 40) && number + 1 < count { vec![id(number + 1)] } else { vec![] };
     let subscription = world.subscription_of(number).filter(|_| sketch.refunds.is_none());
     let refund = sketch.refunded_by.map(id);
     let period = |days: i64| json!(date(sketch.created + days * DAY));
@@ -142,7 +143,7 @@ fn relations(world: &World, sketch: &Sketch) -> Map<String, Value> {
         ("authorized_transaction_id", optional(whole)),
         ("retried", json!(!retried_by.is_empty())),
         ("retry_ids", Value::from(retried_by)),
-        ("retried_transaction_id", optional((number % 40 == 14).then(|| id(number - 1)))),
+        ("retried_transaction_id", optional(is(14, 40).then(|| id(number - 1)))),
         ("plan_id", subscription.map_or(Value::Null, |it| json!(super::super::small::plan_id(it)))),
         ("subscription_id", optional(subscription.map(|it| &*world.subscriptions.ids[it]))),
     ]);
@@ -215,6 +216,10 @@ fn parties(record: &mut Map<String, Value>, world: &World, sketch: &Sketch, rand
         ]);
         if sketch.customer.is_some() {
             customer.insert("global_id".to_owned(), json!(format!("Y3VzdG9tZXJf{number}")));
+        }
+        if let Some(buyer) = sketch.customer.and_then(|it| world.buyer(it)) {
+            customer.insert("first_name".to_owned(), json!(buyer.first_name));
+            customer.insert("last_name".to_owned(), json!(buyer.last_name));
         }
         record.insert("customer".to_owned(), Value::Object(customer));
     }

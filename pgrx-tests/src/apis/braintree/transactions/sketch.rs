@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::apis::braintree::Sale;
 use crate::apis::braintree::values::perhaps;
 use crate::apis::braintree::world::World;
 use crate::apis::calendar::SECOND;
@@ -54,6 +55,9 @@ pub(in crate::apis::braintree) struct Sketch {
 
 impl Sketch {
     pub(in crate::apis::braintree) fn new(world: &World, number: usize) -> Sketch {
+        if let Some(sale) = world.sale(number) {
+            return Sketch::told(sale, number);
+        }
         let count = world.transactions.ids.len();
         // Every eleventh refunds the one before it.
         let refunds = (number % 11 == 5).then(|| number - 1);
@@ -88,6 +92,22 @@ impl Sketch {
         Sketch { number, created, history, units, merchant_account, customer, refunds, refunded_by }
     }
 
+    fn told(sale: &Sale, number: usize) -> Sketch {
+        let ends_so = |life: &&[(&str, i64)]| life.last().is_some_and(|(it, _)| *it == sale.status);
+        let life = LIVES.into_iter().find(ends_so).unwrap_or(LIVES[0]);
+        let at = |(status, hours): &(&'static str, i64)| (*status, sale.created + hours * HOUR);
+        Sketch {
+            number,
+            created: sale.created,
+            history: life.iter().map(at).collect(),
+            units: sale.cents,
+            merchant_account: 0,
+            customer: Some(sale.buyer),
+            refunds: None,
+            refunded_by: None,
+        }
+    }
+
     /// The status it has now.
     pub(in crate::apis::braintree) fn status(&self) -> &'static str {
         self.history.last().map_or("authorizing", |(status, _)| status)
@@ -110,17 +130,23 @@ impl Sketch {
 
     /// The merchant's own number of it.
     pub(in crate::apis::braintree) fn order_id(&self, world: &World) -> Value {
+        if let Some(sale) = world.sale(self.number) {
+            return Value::from(sale.order_id.as_str());
+        }
         let mut random = world.random("order", self.number);
         perhaps(&mut random, &format!("order-{:05}", self.number))
     }
 
     /// Whether the customer is told at all.
     pub(in crate::apis::braintree) fn tells_customer(&self, world: &World) -> bool {
-        world.random("tells customer", self.number).chance(90)
+        world.sale(self.number).is_some() || world.random("tells customer", self.number).chance(90)
     }
 
     /// The customer's address, if the customer is told.
     pub(in crate::apis::braintree) fn customer_email(&self, world: &World) -> Value {
+        if let Some(buyer) = world.sale(self.number).and_then(|sale| world.buyer(sale.buyer)) {
+            return Value::from(buyer.email.as_str());
+        }
         let mut random = world.random("email", self.number);
         perhaps(&mut random, &format!("buyer{}@example.com", self.number % 200))
     }
