@@ -7,6 +7,7 @@
 
 mod bounds;
 mod expr;
+mod implied;
 pub mod postgres;
 mod query;
 mod reason;

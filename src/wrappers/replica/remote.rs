@@ -178,10 +178,12 @@ fn rows<'p>(
     conditions: &[Condition<'p>],
     converter: &mut Converter<'p, '_>,
 ) -> Result<Rows, Reason> {
-    Ok(Rows {
+    let mut rows = Rows {
         from: from(tables, shape, converter)?,
         conditions: all(tables, conditions, converter)?,
-    })
+    };
+    rows.leave_out_implied();
+    Ok(rows)
 }
 
 fn from<'p>(
