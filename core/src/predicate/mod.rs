@@ -8,6 +8,7 @@
 mod bounds;
 mod expr;
 mod implied;
+mod moved;
 pub mod postgres;
 mod query;
 mod reason;
