@@ -326,8 +326,7 @@ impl<'a> Node<'a> {
     /// Whether equality of its values is equality of their bytes.
     pub fn collates_deterministically(self) -> bool {
         let collation = self.result_collation();
-        // SAFETY: a plain lookup.
-        collation == Oid::INVALID || unsafe { pg_sys::get_collation_isdeterministic(collation) }
+        collation == Oid::INVALID || super::types::is_deterministic(collation)
     }
 
     /// Whether an aggregate of this query level is in it.

@@ -10,6 +10,9 @@ thread_local! {
     // What comes with the server does not change: it is looked up once a session.
     static TYPE_NAMES: RefCell<HashMap<u32, String>> = RefCell::default();
     static FUNCTIONS: RefCell<HashMap<u32, Rc<Function>>> = RefCell::default();
+    static OPERATORS: RefCell<HashMap<u32, String>> = RefCell::default();
+    static FACTS: RefCell<HashMap<u32, TypeFacts>> = RefCell::default();
+    static FINAL_FUNCTIONS: RefCell<HashMap<u32, bool>> = RefCell::default();
 }
 
 /// What a built-in object is known for.
@@ -85,6 +88,10 @@ fn look_up(oid: Oid) -> Option<Function> {
 
 /// An operator's symbol.
 pub fn operator(oid: Oid) -> Option<String> {
+    once(&OPERATORS, oid, || look_operator_up(oid))
+}
+
+fn look_operator_up(oid: Oid) -> Option<String> {
     // SAFETY: as above.
     unsafe {
         let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::OPEROID as i32, oid.into());
@@ -188,6 +195,10 @@ pub struct TypeFacts {
 
 /// Looks a type up.
 pub fn facts(oid: Oid) -> Option<TypeFacts> {
+    once(&FACTS, oid, || look_type_up(oid))
+}
+
+fn look_type_up(oid: Oid) -> Option<TypeFacts> {
     // SAFETY: as above.
     unsafe {
         let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::TYPEOID as i32, oid.into());
@@ -211,6 +222,10 @@ pub fn facts(oid: Oid) -> Option<TypeFacts> {
 
 /// The base type under any number of domains.
 pub fn base_type(oid: Oid) -> Oid {
+    // None of the types that are the same everywhere is a domain.
+    if is_builtin(oid) {
+        return oid;
+    }
     // SAFETY: a plain lookup.
     unsafe { pg_sys::getBaseType(oid) }
 }
@@ -223,6 +238,10 @@ pub fn range_subtype(range: Oid) -> Oid {
 
 /// Whether an aggregate makes its result from its transition value by a function.
 pub fn has_final_function(aggregate: Oid) -> bool {
+    once(&FINAL_FUNCTIONS, aggregate, || Some(look_final_function_up(aggregate))).unwrap_or(true)
+}
+
+fn look_final_function_up(aggregate: Oid) -> bool {
     // SAFETY: the tuple is released before its memory could go; the struct is the catalog's row.
     unsafe {
         let tuple =
@@ -242,9 +261,14 @@ pub fn has_final_function(aggregate: Oid) -> bool {
 
 /// Whether values are equal under a collation exactly when their text forms are the same bytes.
 pub fn compares_as_text(of: Oid, collation: Oid) -> bool {
+    matches!(of, pg_sys::TEXTOID | pg_sys::VARCHAROID) && is_deterministic(collation)
+}
+
+/// Whether values are equal under a collation only if their bytes are the same.
+pub fn is_deterministic(collation: Oid) -> bool {
+    // "default", "C" and "POSIX" are.
     // SAFETY: a plain lookup.
-    matches!(of, pg_sys::TEXTOID | pg_sys::VARCHAROID)
-        && unsafe { pg_sys::get_collation_isdeterministic(collation) }
+    is_builtin(collation) || unsafe { pg_sys::get_collation_isdeterministic(collation) }
 }
 
 /// Whether a value may hold a moment with a time zone: the text form of one has an abbreviation of the

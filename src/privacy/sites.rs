@@ -6,7 +6,7 @@
 use crate::pg::{catalog, identity, sql};
 use pgrx::pg_sys::{self, Oid};
 use pgrx::prelude::*;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// What was found for a statement of two roles.
 #[derive(Default)]
@@ -16,19 +16,34 @@ struct Found {
     sites: Option<Vec<String>>,
 }
 
+/// The table of restrictions.
+#[derive(Debug, Clone, Copy)]
+pub struct Restrictions {
+    /// The table, on which every plan over a site depends.
+    pub table: Oid,
+    /// Whether anybody was ever restricted.
+    pub are_any: bool,
+}
+
 thread_local! {
     // A statement plans a dozen parts: it asks once.
     static FOUND: RefCell<Found> = RefCell::default();
+    /// The statement that has looked for the table, and what it found.
+    static TABLE: Cell<(i64, Option<Restrictions>)> = const { Cell::new((0, None)) };
 }
 
-/// The table of restrictions, on which every plan over a site depends.
-pub fn restrictions() -> Option<Oid> {
-    catalog::relation_by_name("warehouse", "site_restrictions")
-}
-
-/// Whether anybody was ever restricted.
-pub fn are_any(restrictions: Oid) -> bool {
-    catalog::has_pages(restrictions)
+/// The table of restrictions, if the extension has it.
+pub fn restrictions() -> Option<Restrictions> {
+    // SAFETY: reads a plain variable.
+    let statement = unsafe { pg_sys::GetCurrentStatementStartTimestamp() };
+    let (asked, found) = TABLE.get();
+    if statement != 0 && asked == statement && found.is_some() {
+        return found;
+    }
+    let found = catalog::relation_by_name("warehouse", "site_restrictions")
+        .map(|table| Restrictions { table, are_any: catalog::has_pages(table) });
+    TABLE.set((statement, found));
+    found
 }
 
 /// Whether the current and the session user may both see a site.
@@ -55,7 +70,8 @@ pub fn sees(site: &str) -> bool {
 #[search_path(pg_catalog, pg_temp)]
 fn restrictions_changed() {
     FOUND.with_borrow_mut(|found| *found = Found::default());
-    if let Some(table) = restrictions() {
+    TABLE.set((0, None));
+    if let Some(Restrictions { table, .. }) = restrictions() {
         // SAFETY: queues a message that is sent at commit.
         unsafe { pg_sys::CacheInvalidateRelcacheByRelid(table) };
     }

@@ -7,6 +7,8 @@
 
 mod bounds;
 mod expr;
+mod implied;
+mod moved;
 pub mod postgres;
 mod query;
 mod reason;

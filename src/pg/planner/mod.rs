@@ -211,7 +211,7 @@ impl<'p> Planner<'p> {
         // SAFETY: a planner has its global state, which nobody else refers to now.
         unsafe {
             let glob = self.get().glob;
-            (*glob).relationOids = pg_sys::lappend_oid((*glob).relationOids, table);
+            (*glob).relationOids = pg_sys::list_append_unique_oid((*glob).relationOids, table);
         }
     }
 
@@ -324,6 +324,20 @@ impl<'p> Planner<'p> {
             let rel = *root.simple_rel_array.add(relid as usize);
             (!rel.is_null()).then(|| Rel::new(rel))
         }
+    }
+
+    /// The relations that a stage above the joins has made so far.
+    pub fn upper_rels(self, stage: pg_sys::UpperRelationKind::Type) -> Vec<Rel<'p>> {
+        // SAFETY: an array of lists of relations, one for each stage.
+        unsafe { list::pointers(self.get().upper_rels[stage as usize]) }
+            // SAFETY: the planner's own relations.
+            .map(|rel| unsafe { Rel::new(rel) })
+            .collect()
+    }
+
+    /// Whether two tables of the query are parts of the same one.
+    pub fn are_parts_of_one(self, one: u32, other: u32) -> bool {
+        self.is_sibling(one, other)
     }
 
     fn append_parent(self, relid: u32) -> Option<u32> {

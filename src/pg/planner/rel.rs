@@ -62,6 +62,11 @@ impl<'p> Rel<'p> {
         })
     }
 
+    /// Whether it is a partitioned relation.
+    pub fn has_parts(self) -> bool {
+        self.get().nparts > 0
+    }
+
     /// The parts of a partitioned relation that the query may read; `None` if it is none, or if one of
     /// its parts cannot be told apart.
     pub fn parts(self) -> Option<Vec<Rel<'p>>> {

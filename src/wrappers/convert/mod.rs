@@ -582,8 +582,7 @@ impl<'a, 'c> Converter<'a, 'c> {
         if inputcollid == Oid::INVALID {
             return Ok(false);
         }
-        // SAFETY: a plain lookup.
-        if !unsafe { pg_sys::get_collation_isdeterministic(inputcollid) } {
+        if !types::is_deterministic(inputcollid) {
             return Err(Reason::Collation);
         }
         if ignores_collation(function) {

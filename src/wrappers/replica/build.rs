@@ -1,5 +1,6 @@
 //! The way that was chosen, written down: the SELECT, its columns and what stays here.
 
+use super::alike::Converted;
 use super::columns::{Scope, TableColumn};
 use super::decode::{Travel, travel};
 use super::deparse;
@@ -85,18 +86,26 @@ pub fn build<'p>(
         None if rel.is_table() => None,
         None => Some(rel.scan_target(&local)),
     };
+    let known = remote.grouping.as_ref().and_then(|grouping| grouping.converted.as_ref());
     let columns = match target {
+        _ if known.is_some() => known.map(|known| taken_over(known, remote, &scope)),
         Some(target) => {
             let grouped = remote.grouping.is_some();
-            above(&scope, &mut converter, target, grouped).map_err(sent)?
+            Some(above(&scope, &mut converter, target, grouped).map_err(sent)?)
         }
-        None => of_table(rel, remote, &local),
+        None => None,
     };
+    let columns = columns.unwrap_or_else(|| of_table(rel, remote, &local));
 
     let mut query = Select::of(columns.outputs, rows);
     if let Some(grouping) = &remote.grouping {
-        let keys = grouping.keys.iter().map(|key| key_expr(&scope, &mut converter, *key));
-        query.group_by = Some(keys.collect::<std::result::Result<_, _>>().map_err(sent)?);
+        query.group_by = Some(match known {
+            Some(known) => moved(&known.keys, known, remote),
+            None => {
+                let keys = grouping.keys.iter().map(|key| key_expr(&scope, &mut converter, *key));
+                keys.collect::<std::result::Result<_, _>>().map_err(sent)?
+            }
+        });
         query.having = convert(&mut converter, &grouping.having).map_err(sent)?;
     }
     if path.sorted {
@@ -243,10 +252,28 @@ fn reasons<'p>(
 }
 
 /// The select list, and where its values go.
-struct Columns {
-    outputs: Vec<Expr>,
-    fetched: Vec<Fetched>,
+pub struct Columns {
+    /// The select list.
+    pub outputs: Vec<Expr>,
+    /// Where its values go.
+    pub fetched: Vec<Fetched>,
     constants: Vec<Constant>,
+}
+
+/// The columns of a grouping that is, but for the relation, that of the part beside it.
+fn taken_over(known: &Converted, remote: &Remote<'_>, scope: &Scope<'_>) -> Columns {
+    scope.relied.set(scope.relied.get() | known.relied);
+    scope.styled.set(scope.styled.get() | known.styled);
+    Columns {
+        outputs: moved(&known.outputs, known, remote),
+        fetched: known.fetched.clone(),
+        constants: Vec::new(),
+    }
+}
+
+fn moved(exprs: &[Expr], known: &Converted, remote: &Remote<'_>) -> Vec<Expr> {
+    let to = remote.tables.first().map_or(known.relation, |table| table.relation);
+    exprs.iter().map(|expr| expr.moved(known.relation, to)).collect()
 }
 
 /// The needed columns of a table.
@@ -265,7 +292,10 @@ fn of_table<'p>(rel: Rel<'p>, remote: &Remote<'p>, local: &[Node<'p>]) -> Column
 }
 
 /// The columns of a join or a grouping.
-fn above<'p>(
+///
+/// # Errors
+/// Why one of them cannot be had from the source.
+pub fn above<'p>(
     scope: &Scope<'_>,
     converter: &mut Converter<'p, '_>,
     target: ScanTarget<'p>,

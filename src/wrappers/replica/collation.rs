@@ -7,6 +7,7 @@
 
 use crate::pg::sql;
 use std::cell::RefCell;
+use std::rc::Rc;
 
 /// The signature of a database whose text sorts by bytes.
 pub const BYTEWISE: &str = "C";
@@ -36,22 +37,23 @@ pub fn signature_sql(server_version: i32) -> String {
     )
 }
 
+thread_local! {
+    static LOCAL: RefCell<Option<Rc<str>>> = const { RefCell::new(None) };
+}
+
 /// The signature of this database; empty when it cannot be told.
-pub fn local_signature() -> String {
-    thread_local! {
-        static LOCAL: RefCell<Option<String>> = const { RefCell::new(None) };
-    }
+pub fn local_signature() -> Rc<str> {
     if let Some(known) = LOCAL.with_borrow(Clone::clone) {
         return known;
     }
     let version = pgrx::pg_sys::PG_VERSION_NUM as i32;
     let found = sql::value::<String>(&signature_sql(version), &[]).ok().flatten();
-    let found = found.unwrap_or_default();
-    LOCAL.with_borrow_mut(|known| *known = Some(found.clone()));
+    let found: Rc<str> = found.unwrap_or_default().into();
+    LOCAL.with_borrow_mut(|known| *known = Some(Rc::clone(&found)));
     found
 }
 
 /// Whether a table whose source has this signature collates as this database does.
 pub fn proven(remote: Option<&str>) -> bool {
-    remote.is_some_and(|remote| !remote.is_empty() && remote == local_signature())
+    remote.is_some_and(|remote| !remote.is_empty() && *remote == *local_signature())
 }

@@ -25,11 +25,13 @@ pub fn install() {
 
 fn consider(stage: Stage<'_>) {
     let planner = stage.planner;
+    // The stages of each part, of which there are a dozen, are none of its business; that of UNION has no
+    // input.
     let wanted = match stage.kind {
-        UpperRelationKind::UPPERREL_DISTINCT => {
+        UpperRelationKind::UPPERREL_DISTINCT if stage.input.has_parts() => {
             !planner.has_distinct_on() && !planner.returns_sets() && !planner.groups()
         }
-        UpperRelationKind::UPPERREL_GROUP_AGG => {
+        UpperRelationKind::UPPERREL_GROUP_AGG if stage.input.has_parts() => {
             !planner.has_grouping_sets() && !planner.returns_sets() && ignores_repetition(&stage)
         }
         _ => false,

@@ -1,6 +1,7 @@
 //! GROUP BY and aggregates at the source.
 
-use super::build::key_expr;
+use super::alike::{self, Converted};
+use super::build::{self, key_expr};
 use super::columns::Scope;
 use super::cost;
 use super::groups;
@@ -13,6 +14,7 @@ use crate::pg::planner::{Planner, Rel, ScanTarget};
 use crate::wrappers::convert::Converter;
 use pgrx::pg_sys;
 use std::cell::RefCell;
+use std::rc::Rc;
 use warehouse_core::predicate::{Expr, Reason};
 
 /// GetForeignUpperPaths, grouping stage: the whole aggregation at the source.
@@ -137,35 +139,81 @@ fn partial_remote<'p>(
     grouped: Rel<'p>,
 ) -> Result<Remote<'p>, Reason> {
     groups_whole(planner, input, below)?;
+    let targets = grouped.targets();
+    let known = alike::beside(planner, input, below, &targets);
     let scope = Scope::new(&below.tables);
     let mut target = ScanTarget::new();
     let mut keys = Vec::new();
-    for (node, reference) in grouped.targets() {
+    let mut fixed = true;
+    for (node, reference) in &targets {
+        let is_key = planner.is_group_key(*reference);
+        if is_key {
+            keys.push(*node);
+        }
+        target.add(*node);
+        if known.is_some() {
+            continue;
+        }
         let mut converter = Converter::new(planner, &scope);
         match node.kind() {
             Kind::Aggregate(aggregate) => {
                 partial::transition(&mut converter, aggregate)?;
             }
-            _ if planner.is_group_key(reference) => {
-                key_expr(&scope, &mut converter, node)?;
-                keys.push(node);
+            _ if is_key => {
+                key_expr(&scope, &mut converter, *node)?;
             }
             _ => return Err(Reason::Here("what it yields is computed here")),
         }
-        if !converter.params.is_empty() && keys.last().is_some_and(|key| key.equals(node)) {
+        if is_key && !converter.params.is_empty() {
             return Err(CHANGING_KEY);
         }
-        target.add(node);
+        fixed &= converter.params.is_empty();
     }
+    let converted = match known {
+        None if fixed && input.is_part() => {
+            converted(planner, input, below, &targets, target, &keys)?
+        }
+        known => known,
+    };
     let groups = groups::estimate(planner, &keys, below.sent);
     let expressions = target.nodes().len();
     Ok(Remote {
         work: below.work + cost::group(below.sent, groups, expressions),
         sent: groups,
-        grouping: Some(Grouping { keys, having: Vec::new(), target, partial: true }),
+        grouping: Some(Grouping { keys, having: Vec::new(), target, partial: true, converted }),
         refused: RefCell::default(),
         ..below.clone()
     })
+}
+
+/// The grouping of the first part, for those beside it; `None` if it can only be its own.
+fn converted<'p>(
+    planner: Planner<'p>,
+    input: Rel<'p>,
+    below: &Remote<'p>,
+    targets: &[(Node<'p>, u32)],
+    target: ScanTarget<'p>,
+    keys: &[Node<'p>],
+) -> Result<Option<Rc<Converted>>, Reason> {
+    let scope = Scope::new(&below.tables);
+    let [table] = below.tables.as_slice() else { return Ok(None) };
+    if !alike::is_remote(&scope, input) {
+        return Ok(None);
+    }
+    let mut converter = Converter::new(planner, &scope).with_aggregates();
+    let columns = build::above(&scope, &mut converter, target, true)?;
+    let keys: Result<Vec<Expr>, Reason> =
+        keys.iter().map(|key| key_expr(&scope, &mut converter, *key)).collect();
+    Ok(Some(Rc::new(Converted {
+        relation: table.relation,
+        table: Rc::clone(&table.table),
+        targets: targets.iter().map(|(node, _)| node.result_type()).collect(),
+        outputs: columns.outputs,
+        fetched: columns.fetched,
+        keys: keys?,
+        relied: scope.relied.get(),
+        styled: scope.styled.get(),
+    })))
 }
 
 /// The grouping as the source would compute it.
@@ -224,7 +272,7 @@ fn grouped_remote<'p>(
     Ok(Remote {
         work: below.work + cost::group(below.sent, groups, expressions),
         sent,
-        grouping: Some(Grouping { keys, having: there, target, partial: false }),
+        grouping: Some(Grouping { keys, having: there, target, partial: false, converted: None }),
         refused: RefCell::default(),
         ..below.clone()
     })

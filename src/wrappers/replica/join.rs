@@ -174,8 +174,10 @@ fn joined<'p>(
     }
     out.work = work(left, right, outer, inner, &pushed, join.rows());
     if !out.local.is_empty() {
-        // How many rows the local conditions will drop is not known apart: some.
-        out.sent *= 2.0;
+        // Each row that comes is checked here, by a sub-query perhaps, before the conditions drop it.
+        let kept = planner.selectivity(join, &out.local).max(f64::EPSILON);
+        let all = (outer.rows() * inner.rows()).max(join.rows());
+        out.sent = (join.rows() / kept).min(all);
     }
     Ok(out)
 }

@@ -41,8 +41,8 @@ pub fn size(planner: Planner<'_>, rel: Rel<'_>, relation: Oid) -> Result<()> {
         planner.depends_on_role();
     }
     if let (Some(site), Some(restrictions)) = (table.site(), sites::restrictions()) {
-        planner.depends_on_table(restrictions);
-        if sites::are_any(restrictions) {
+        planner.depends_on_table(restrictions.table);
+        if restrictions.are_any {
             planner.depends_on_role();
             if !sites::sees(site) {
                 rel.is_empty_now();

@@ -15,19 +15,19 @@ use warehouse_core::predicate::postgres::Template;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathNote {
     /// It sorts in the order the query wants.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sorted: bool,
     /// It applies LIMIT and OFFSET.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub limited: bool,
     /// It sends no more rows than the query takes: it is one of several parts of the query's relation.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub at_most: bool,
     /// It sends each row once.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub distinct: bool,
     /// It reads the rows of a batch of keys (see [`crate::wrappers::batch`]).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyed: Option<Keyed>,
 }
 

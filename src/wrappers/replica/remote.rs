@@ -3,6 +3,7 @@
 //! The planner's callbacks build a [`Remote`] for every relation they can push and keep it with the
 //! relation; larger ones are put together from smaller ones. [`Remote::rows`] writes one down.
 
+use super::alike::Converted;
 use super::capture;
 use super::columns::{ReplicaTable, Scope, TableRef};
 use super::options::ServerOptions;
@@ -90,6 +91,8 @@ pub struct Grouping<'p> {
     pub target: ScanTarget<'p>,
     /// It yields transition values to be combined here.
     pub partial: bool,
+    /// What of it the parts of a merged table have in common.
+    pub converted: Option<Rc<Converted>>,
 }
 
 /// What this wrapper keeps with a relation of the planner.
@@ -152,7 +155,8 @@ impl<'p> Remote<'p> {
     pub fn grouped(&self, keys: Vec<Node<'p>>, work: f64, sent: f64) -> Remote<'p> {
         let mut target = ScanTarget::new();
         keys.iter().for_each(|key| target.add(*key));
-        let grouping = Some(Grouping { keys, having: Vec::new(), target, partial: false });
+        let having = Vec::new();
+        let grouping = Some(Grouping { keys, having, target, partial: false, converted: None });
         Remote { grouping, work, sent, refused: RefCell::default(), ..self.clone() }
     }
 
@@ -179,10 +183,12 @@ fn rows<'p>(
     conditions: &[Condition<'p>],
     converter: &mut Converter<'p, '_>,
 ) -> Result<Rows, Reason> {
-    Ok(Rows {
+    let mut rows = Rows {
         from: from(tables, shape, converter)?,
         conditions: all(tables, conditions, converter)?,
-    })
+    };
+    rows.leave_out_implied();
+    Ok(rows)
 }
 
 fn from<'p>(

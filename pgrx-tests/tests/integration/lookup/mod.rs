@@ -4,12 +4,13 @@
 //! Every join here is compared with the same one over local copies. `joins` is about kinds of join and
 //! conditions, `keys` about the types of keys, `merged` about the sites of merged tables, `again` about
 //! joins that start again or are read in pieces, `choice` about when the planner takes it, `shown` about
-//! EXPLAIN, `broken` about ends in mid-join, `memory` and `roles` about what they say. `parts` and
-//! `reasons` are about `explain_pushdown()`.
+//! EXPLAIN, `implied` about conditions that follow from others, `broken` about ends in mid-join,
+//! `memory` and `roles` about what they say. `parts` and `reasons` are about `explain_pushdown()`.
 
 mod again;
 mod broken;
 mod choice;
+mod implied;
 mod joins;
 mod keys;
 mod memory;

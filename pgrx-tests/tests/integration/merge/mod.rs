@@ -1,10 +1,12 @@
 //! Merged sites: `warehouse.merge_schema()`, what a second run finds, and which sites a query asks.
 //!
-//! `aggregates` is about what sites compute for themselves, `columns` about the union of columns and types, `drift` about running it again, `pruning` about
-//! the sites that are left alone, `names` about hostile ones, `status` about `replica_status()`, and
+//! `aggregates` is about what sites compute for themselves, `alike` about sites whose tables are and are
+//! not alike, `columns` about the union of columns and types, `drift` about running it again, `pruning`
+//! about the sites that are left alone, `names` about hostile ones, `status` about `replica_status()`, and
 //! `arguments` about what is refused.
 
 mod aggregates;
+mod alike;
 mod arguments;
 mod columns;
 mod drift;
