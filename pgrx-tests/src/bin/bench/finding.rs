@@ -57,6 +57,10 @@ pub enum Target {
     TimesSource(f64),
     /// Less than so many MiB.
     MemoryBelow(f64),
+    /// No more than so many times the time of one page of an API.
+    Pages(f64),
+    /// No more than so many.
+    NoMoreThan(f64),
 }
 
 impl Finding {
@@ -142,7 +146,10 @@ impl Target {
     fn is_reached_by(self, figure: f64) -> bool {
         match self {
             Target::Faster(least) => figure >= least,
-            Target::TimesTheirs(most) | Target::TimesSource(most) => figure <= most,
+            Target::TimesTheirs(most)
+            | Target::TimesSource(most)
+            | Target::Pages(most)
+            | Target::NoMoreThan(most) => figure <= most,
             Target::MemoryBelow(limit) => figure < limit,
         }
     }
@@ -153,6 +160,8 @@ impl Target {
             Target::TimesTheirs(_) => format!("{figure:.2} of the time"),
             Target::TimesSource(_) => format!("{figure:.2} of the source"),
             Target::MemoryBelow(_) => format!("{figure:.1} MB"),
+            Target::Pages(_) => format!("{figure:.2} pages"),
+            Target::NoMoreThan(_) => format!("{figure:.0}"),
         }
     }
 
@@ -162,6 +171,8 @@ impl Target {
             Target::Faster(least) => format!(">= {least:.2}x"),
             Target::TimesTheirs(most) | Target::TimesSource(most) => format!("<= {most:.2}"),
             Target::MemoryBelow(limit) => format!("< {limit:.0} MB"),
+            Target::Pages(most) => format!("<= {most:.0} pages"),
+            Target::NoMoreThan(most) => format!("<= {most:.0}"),
         }
     }
 }
