@@ -7,6 +7,7 @@ how it is told what to do.
 import datetime
 import decimal
 import os
+import time
 import warnings
 
 import braintree
@@ -112,6 +113,17 @@ def search(command):
     return {"ids": [item.id for item in items]}
 
 
+def total(command):
+    """Reads everything one by one, as a program does that keeps nothing."""
+    begun, first = time.monotonic(), None
+    count, amount = 0, decimal.Decimal(0)
+    for item in found(command["kind"], command.get("terms", [])):
+        first = first or time.monotonic() - begun
+        count += 1
+        amount += item.amount
+    return {"count": count, "sum": str(amount), "first": first, "seconds": time.monotonic() - begun}
+
+
 def listed(command):
     kind = command["kind"]
     if kind == "plans":
@@ -160,6 +172,7 @@ def summary(command):
 serve(
     {
         "search": search,
+        "total": total,
         "list": listed,
         "get": get,
         "sale": sale,

@@ -19,7 +19,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
 
-/// How long a command may take.
+/// How long a command may take unless it is said otherwise.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The language of an SDK.
@@ -146,6 +146,7 @@ pub struct Sdk {
     child: Child,
     input: ChildStdin,
     lines: Receiver<String>,
+    patience: Duration,
 }
 
 impl Sdk {
@@ -190,14 +191,22 @@ impl Sdk {
                 }
             }
         });
-        Ok(Sdk { name: format!("{script} ({})", language.name()), child, input, lines })
+        let name = format!("{script} ({})", language.name());
+        Ok(Sdk { name, child, input, lines, patience: PATIENCE })
+    }
+
+    /// The same with other patience for each command.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Sdk {
+        self.patience = patience;
+        self
     }
 
     /// Carries out one command. What the SDK raises is a result with members `error`, the name of
     /// its class or type, and `message`; an error here is a failure to carry it out at all.
     pub fn ask(&mut self, command: &Value) -> Result<Value> {
         writeln!(self.input, "{command}").with_context(|| format!("{} is gone", self.name))?;
-        match self.lines.recv_timeout(PATIENCE) {
+        match self.lines.recv_timeout(self.patience) {
             Ok(line) => serde_json::from_str(&line)
                 .with_context(|| format!("{} said something that is not JSON: {line}", self.name)),
             Err(RecvTimeoutError::Timeout) => bail!("{} did not answer {command}", self.name),

@@ -59,6 +59,10 @@ pub enum Target {
     MemoryBelow(f64),
     /// Less than so many milliseconds.
     WaitBelow(f64),
+    /// No more than so many times the time of one page of an API.
+    Pages(f64),
+    /// No more than so many.
+    NoMoreThan(f64),
 }
 
 impl Finding {
@@ -144,7 +148,10 @@ impl Target {
     fn is_reached_by(self, figure: f64) -> bool {
         match self {
             Target::Faster(least) => figure >= least,
-            Target::TimesTheirs(most) | Target::TimesSource(most) => figure <= most,
+            Target::TimesTheirs(most)
+            | Target::TimesSource(most)
+            | Target::Pages(most)
+            | Target::NoMoreThan(most) => figure <= most,
             Target::MemoryBelow(limit) | Target::WaitBelow(limit) => figure < limit,
         }
     }
@@ -156,6 +163,8 @@ impl Target {
             Target::TimesSource(_) => format!("{figure:.2} of the source"),
             Target::MemoryBelow(_) => format!("{figure:.1} MB"),
             Target::WaitBelow(_) => format!("{figure:.1} ms"),
+            Target::Pages(_) => format!("{figure:.2} pages"),
+            Target::NoMoreThan(_) => format!("{figure:.0}"),
         }
     }
 
@@ -166,6 +175,8 @@ impl Target {
             Target::TimesTheirs(most) | Target::TimesSource(most) => format!("<= {most:.2}"),
             Target::MemoryBelow(limit) => format!("< {limit:.0} MB"),
             Target::WaitBelow(limit) => format!("< {limit:.0} ms"),
+            Target::Pages(most) => format!("<= {most:.0} pages"),
+            Target::NoMoreThan(most) => format!("<= {most:.0}"),
         }
     }
 }

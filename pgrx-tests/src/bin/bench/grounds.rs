@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 
+use crate::apis::Apis;
 use crate::finding::Finding;
 use crate::options::Options;
 use crate::scenarios::{Run, Scenario};
@@ -15,6 +16,7 @@ pub struct Grounds {
     table: Option<Table>,
     sites: Option<Sites>,
     tpch: Option<Tpch>,
+    apis: Option<Apis>,
     /// The version of the servers.
     version: String,
 }
@@ -50,6 +52,14 @@ impl Grounds {
                 self.version = tpch.warehouse.value("postgres", "SHOW server_version")?;
                 run(tpch, options.rounds)
             }
+            Run::Apis(run) => {
+                if self.apis.is_none() {
+                    self.apis = Some(Apis::prepare(options)?);
+                }
+                let apis = self.apis.as_ref().context("invariant: prepared above")?;
+                self.version = apis.warehouse.value("postgres", "SHOW server_version")?;
+                run(apis)
+            }
         }
     }
 
@@ -81,6 +91,9 @@ impl Grounds {
         }
         if !matches!(run, Run::Tpch(_)) {
             self.tpch = None;
+        }
+        if !matches!(run, Run::Apis(_)) {
+            self.apis = None;
         }
     }
 }

@@ -5,6 +5,7 @@
 //! A missed target does not fail the run: on a busy machine figures are for reading. A wrong answer
 //! does. A new scenario is a file in `scenarios` and a line in `scenarios::ALL`.
 
+mod apis;
 mod contest;
 mod finding;
 mod grounds;

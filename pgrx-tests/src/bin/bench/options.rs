@@ -11,12 +11,16 @@ pub const USAGE: &str = "\
 bench [options]
   --rows N                rows of the table (5000000); events of a site (2000000)
   --scale F               scale factor of TPC-H (0.2)
+  --transactions N        transactions of the emulated Braintree (100000)
+  --records N             records of the emulated Airtable (50000)
+  --latency 20ms          every answer of an API takes so much longer (20ms)
   --rounds N              how often everybody runs (5)
   --delay 1ms             the network to the sources is so much slower, in each direction
   --only KEY,KEY…         these scenarios alone:
                             single table: a b c d memory refresh readers endurance masks pseudonym
                             merged sites: groups weekly recent days top latest cross dashboard planning
                             one server with many joins: tpch
+                            Braintree and Airtable next to their SDKs: apis
   --details text|jsonb    the type of the seventh column of the table (text)
   --keep                  leave the clusters running and say how to connect";
 
@@ -27,6 +31,12 @@ pub struct Options {
     pub rows: Option<u64>,
     /// The scale factor of TPC-H.
     pub scale: f64,
+    /// Transactions of the emulated Braintree.
+    pub transactions: usize,
+    /// Records of the emulated Airtable.
+    pub records: usize,
+    /// How much longer every answer of an API takes.
+    pub latency: Duration,
     /// Rounds in which every contender runs once.
     pub rounds: usize,
     /// How much later everything arrives that goes to a source or comes from it.
@@ -65,6 +75,9 @@ impl Options {
         let mut options = Options {
             rows: None,
             scale: 0.2,
+            transactions: 100_000,
+            records: 50_000,
+            latency: Duration::from_millis(20),
             rounds: 5,
             delay: None,
             only: Vec::new(),
@@ -78,6 +91,14 @@ impl Options {
                     options.rows = Some(value()?.replace('_', "").parse().context("--rows")?);
                 }
                 "--scale" => options.scale = value()?.parse().context("--scale")?,
+                "--transactions" => {
+                    options.transactions =
+                        value()?.replace('_', "").parse().context("--transactions")?;
+                }
+                "--records" => {
+                    options.records = value()?.replace('_', "").parse().context("--records")?;
+                }
+                "--latency" => options.latency = delay(&value()?)?,
                 "--delay" => options.delay = Some(delay(&value()?)?),
                 "--rounds" => options.rounds = value()?.parse().context("--rounds")?,
                 "--only" => options.only.extend(value()?.split(',').map(str::to_owned)),
@@ -95,6 +116,8 @@ impl Options {
         }
         ensure!(options.rows.is_none_or(|rows| rows >= 10_000), "--rows must be 10000 or more");
         ensure!(options.scale >= 0.001, "--scale must be 0.001 or more");
+        ensure!(options.transactions >= 100, "--transactions must be 100 or more");
+        ensure!(options.records >= 100, "--records must be 100 or more");
         ensure!(options.rounds > 0, "--rounds must be 1 or more");
         for key in &options.only {
             ensure!(
@@ -119,7 +142,7 @@ fn delay(text: &str) -> Result<Duration> {
         match (text.strip_suffix("ms"), text.strip_suffix("us")) {
             (Some(number), _) => (number, Duration::from_millis),
             (_, Some(number)) => (number, Duration::from_micros),
-            _ => bail!("--delay is a number of ms or us, such as 1ms, not {text}"),
+            _ => bail!("a delay is a number of ms or us, such as 1ms, not {text}"),
         };
-    Ok(unit(number.parse().context("--delay")?))
+    Ok(unit(number.parse().with_context(|| format!("{text} is no delay"))?))
 }

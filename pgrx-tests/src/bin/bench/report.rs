@@ -112,6 +112,9 @@ pub fn write(version: &str, options: &Options, findings: &[Found]) -> Result<Pat
     let document = json!({
         "rows": options.rows,
         "scale": options.scale,
+        "transactions": options.transactions,
+        "records": options.records,
+        "latency_ms": options.latency.as_secs_f64() * 1000.0,
         "rounds": options.rounds,
         "delay_ms": options.delay.map_or(0.0, |delay| delay.as_secs_f64() * 1000.0),
         "details": options.details.type_name(),

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use postgres::Client;
 
 use super::{Run, Scenario, full_scan};
 use crate::finding::{Finding, Target};
@@ -24,9 +25,9 @@ pub const SCENARIO: Scenario = Scenario {
 const EVERY: Duration = Duration::from_millis(5);
 
 /// In MiB.
-struct Growth {
-    before: f64,
-    peak: f64,
+pub(super) struct Growth {
+    pub(super) before: f64,
+    pub(super) peak: f64,
     after: f64,
 }
 
@@ -48,11 +49,19 @@ fn run(ground: &Table, _rounds: usize) -> Result<Finding> {
 /// Scans the table in a session of its own that has read a row before.
 fn scan(ground: &Table, table: &str) -> Result<Growth> {
     let mut client = ground.connect()?;
-    let pid: i32 = client.query_one("SELECT pg_backend_pid()", &[])?.get(0);
     client.simple_query(&format!("SELECT * FROM {table} WHERE id = 1"))?;
+    watched(&mut client, |client| plan::rows(client, &full_scan::query(table))).map(|(_, it)| it)
+}
+
+/// What a session's own memory grows by while it does something.
+pub(super) fn watched<T>(
+    client: &mut Client,
+    work: impl FnOnce(&mut Client) -> Result<T>,
+) -> Result<(T, Growth)> {
+    let pid: i32 = client.query_one("SELECT pg_backend_pid()", &[])?.get(0);
     let before = resident(pid)?;
     let done = AtomicBool::new(false);
-    let peak = thread::scope(|scope| -> Result<f64> {
+    let (done_work, peak) = thread::scope(|scope| -> Result<(T, f64)> {
         let watcher = scope.spawn(|| {
             let mut peak = before;
             while !done.load(Ordering::Relaxed) {
@@ -61,14 +70,13 @@ fn scan(ground: &Table, table: &str) -> Result<Growth> {
             }
             peak
         });
-        let scanned = plan::rows(&mut client, &full_scan::query(table));
+        let worked = work(client);
         done.store(true, Ordering::Relaxed);
         let peak = watcher.join().map_err(|_| anyhow!("the watching thread panicked"));
-        scanned?;
-        peak
+        Ok((worked?, peak?))
     })?;
     let after = resident(pid)?;
-    Ok(Growth { before, peak: peak.max(after), after })
+    Ok((done_work, Growth { before, peak: peak.max(after), after }))
 }
 
 /// The backend's own resident memory, in MiB.

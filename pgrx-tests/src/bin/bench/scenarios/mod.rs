@@ -1,5 +1,6 @@
 //! What is measured: one scenario a file.
 
+mod apis;
 mod cross_server;
 mod dashboard;
 mod days;
@@ -23,6 +24,7 @@ mod weekly;
 
 use anyhow::Result;
 
+use crate::apis::Apis;
 use crate::finding::Finding;
 use crate::sites::Sites;
 use crate::table::Table;
@@ -48,10 +50,12 @@ pub enum Run {
     Sites(fn(&Sites, usize) -> Result<Finding>),
     /// On the eight tables of TPC-H.
     Tpch(fn(&Tpch, usize) -> Result<Finding>),
+    /// On APIs, once: the figures of an hour of requests are steady.
+    Apis(fn(&Apis) -> Result<Finding>),
 }
 
 /// All scenarios, in the order in which they run: those on one ground together.
-pub const ALL: [Scenario; 20] = [
+pub const ALL: [Scenario; 21] = [
     full_scan::SCENARIO,
     table_copy::SCENARIO,
     point_lookup::SCENARIO,
@@ -72,4 +76,5 @@ pub const ALL: [Scenario; 20] = [
     dashboard::SCENARIO,
     planning::SCENARIO,
     tpch::SCENARIO,
+    apis::SCENARIO,
 ];
