@@ -110,7 +110,7 @@ mod tests {
         };
         assert_eq!((of("90210"), of("03601")), ("000".to_owned(), "036".to_owned()));
         let reads = |text: &str| text.parse::<crate::masks::Mask>().unwrap().reads_zip3();
-        assert!(reads("zip3") && reads("json('$.a' => json('$.zip' => zip3))"));
+        assert!(reads("zip3") && reads("json('$.a' => keep, '$.zip' => zip3)"));
         assert!(!reads("partial_email") && !reads("json('$.zip' => keep)"));
     }
 
