@@ -1,16 +1,22 @@
 //! `braintree_fdw` and `airtable_fdw` over the emulators.
 //!
 //! `import` is about what IMPORT FOREIGN SCHEMA makes and what options are refused, `truth` compares all
-//! rows with what the emulators generated, `pushed` what is asked with and without conditions, `broken`
-//! what goes wrong at the API, `interrupted` cancels and early stops, `cached` answers that are used
-//! again, `shared` those of all sessions, `kept` tables that follow an API, `masked` the policy.
+//! rows with what the emulators generated, `oracle` random conditions with the same over plain tables,
+//! `pushed` what is asked with conditions, `broken` and `faults` what goes wrong at the API, `limited`
+//! many sessions at once, `interrupted` cancels and early stops, `cached` answers that are used again,
+//! `shared` those of all sessions, `kept` tables that follow an API, `masked` the policy, `analyzed` statistics, `explain_pushdown()` and `classify_schema()`.
 
+mod analyzed;
 mod broken;
 mod cached;
+mod faults;
 mod import;
 mod interrupted;
 mod kept;
+mod limited;
 mod masked;
+mod oracle;
+mod predicates;
 mod pushed;
 mod shared;
 mod truth;
@@ -56,10 +62,21 @@ impl Apis {
     /// With so many transactions; `more` options of the servers begin with a comma. Nothing is cached
     /// and nothing is hidden unless they say so.
     fn new(test: &str, transactions: usize, more: &str) -> Result<Apis> {
-        let airtable = Airtable::new(airtable::Options::default());
+        let sales = braintree::Options::sized(transactions, 7);
+        Apis::sized(test, sales, airtable::Options::default(), more)
+    }
+
+    /// The same with other records.
+    fn sized(
+        test: &str,
+        sales: braintree::Options,
+        records: airtable::Options,
+        more: &str,
+    ) -> Result<Apis> {
+        let airtable = Airtable::new(records);
         airtable.set(airtable::Settings::unlimited());
         let apis = Apis {
-            braintree: Emulator::start(Braintree::new(braintree::Options::sized(transactions, 7)))?,
+            braintree: Emulator::start(Braintree::new(sales))?,
             airtable: Emulator::start(airtable)?,
             database: cluster()?.create_database(test)?,
         };
@@ -89,21 +106,27 @@ impl Apis {
     /// The same with all tables imported, shown as they are.
     fn imported(test: &str, transactions: usize, more: &str) -> Result<(Apis, Client)> {
         let apis = Apis::new(test, transactions, &format!(", unclassified 'clear'{more}"))?;
-        let mut client = apis.client()?;
+        let client = apis.import()?;
+        Ok((apis, client))
+    }
+
+    /// Imports all tables, shown as they are if the servers show what has no class.
+    fn import(&self) -> Result<Client> {
+        let mut client = self.client()?;
         run(
             &mut client,
             &format!(
                 "IMPORT FOREIGN SCHEMA braintree FROM SERVER braintree INTO b; \
                  IMPORT FOREIGN SCHEMA \"{}\" FROM SERVER airtable INTO a OPTIONS (catalogue 'true')",
-                apis.airtable.api().base()
+                self.airtable.api().base()
             ),
         )?;
         open(&mut client)?;
         // Its formula says number and gives lists.
         run(&mut client, "ALTER FOREIGN TABLE a.everything ALTER COLUMN pairs TYPE jsonb")?;
-        apis.braintree.log().clear();
-        apis.airtable.log().clear();
-        Ok((apis, client))
+        self.braintree.log().clear();
+        self.airtable.log().clear();
+        Ok(client)
     }
 
     /// Connects as superuser.
@@ -114,15 +137,7 @@ impl Apis {
 
 /// Takes the policy off every column.
 fn open(client: &mut Client) -> Result<()> {
-    run(
-        client,
-        "DO $$ DECLARE c record; BEGIN \
-           FOR c IN SELECT a.attrelid::regclass AS t, a.attname, o.option_name \
-             FROM pg_foreign_table f JOIN pg_attribute a ON a.attrelid = f.ftrelid AND a.attnum > 0, \
-               pg_options_to_table(a.attfdwoptions) o WHERE o.option_name IN ('class', 'mask') \
-           LOOP EXECUTE format('ALTER FOREIGN TABLE %s ALTER COLUMN %I OPTIONS (DROP %I)', c.t, c.attname, c.option_name); \
-           END LOOP; END $$",
-    )
+    run(client, warehouse_tests::apis::OPEN_POLICY)
 }
 
 /// The rows of a table as JSON objects, in the order of a column.

@@ -176,7 +176,7 @@ fn compare(
     wrong: &mut Vec<String>,
 ) -> Result<f64> {
     let (count, sum) = ours.answer.split_once('|').context("a count and a sum")?;
-    let same = theirs["count"].to_string() == count
+    let same = theirs["count"].as_u64() == count.parse().ok()
         && theirs["sum"].as_str().is_some_and(|theirs| decimal(theirs) == decimal(sum));
     if !same {
         wrong.push(format!("{}: {} here, {theirs} by the SDK", side.name, ours.answer));
