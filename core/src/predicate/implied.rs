@@ -151,7 +151,10 @@ mod tests {
         let [both, first, second] = volume();
         let other = is(1, "ITALY");
         let conditions = [first.clone(), other.clone(), second.clone()];
-        assert_eq!(left(join(JoinKind::Inner, vec![both.clone()]), &conditions), [other.clone()]);
+        assert_eq!(
+            left(join(JoinKind::Inner, vec![both.clone()]), &conditions),
+            std::slice::from_ref(&other)
+        );
         let conditions = [first, other.clone(), second, both.clone()];
         assert_eq!(left(join(JoinKind::Inner, Vec::new()), &conditions), [other, both]);
     }
