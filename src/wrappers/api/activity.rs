@@ -161,6 +161,12 @@ impl Drop for Doing {
     }
 }
 
+/// Gives a sign of one who is about to fetch.
+pub fn arrive() {
+    let now = limits::now();
+    visit(|own| own.sign = now);
+}
+
 /// Gives a sign; says how many requests wait for the rate limit.
 pub fn sign(waiting: u32) {
     let now = limits::now();

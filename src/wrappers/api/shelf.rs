@@ -170,7 +170,10 @@ pub fn renew(question: &Question, server: u32, ttl: Duration) -> Result<Option<T
     let (now, ttl) = (limits::now(), ttl.as_micros() as u64);
     let (server, owner) = (number(server), owner());
     let asking = Asking { question, server, most_rows: None, now, ttl, owner };
-    let (id, life) = with(|directory, life| ((directory.add(asking), life), Vec::new()));
+    let (id, life) = with(|directory, life| {
+        activity::arrive();
+        ((directory.add(asking), life), Vec::new())
+    });
     created(id, life).map(Some)
 }
 
@@ -197,13 +200,17 @@ fn look(
     ttl: Duration,
 ) -> Result<Option<Taken>> {
     let now = limits::now();
-    let busy = activity::busy(now);
     let ttl = ttl.as_micros() as u64;
     let asking = Asking { question, server: number(server), most_rows, now, ttl, owner: owner() };
     loop {
         let (looked, file, life) = with(|directory, life| {
             let old = directory.remove_where(|entry| entry.is_whole && entry.until < now);
+            // Under the lock: whoever is about to fetch is busy before another one looks.
+            let busy = activity::busy(limits::now());
             let looked = directory.look(asking, |owner| busy.contains(&owner));
+            if matches!(looked, Looked::Miss { .. }) {
+                activity::arrive();
+            }
             let file = match &looked {
                 Looked::Hit(found) => TempFile::open(&name(life, found.id)),
                 _ => Ok(None),
