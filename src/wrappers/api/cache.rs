@@ -142,7 +142,7 @@ pub fn read(session: &Session, asked: Asked<'_>) -> Result<Reader> {
         match taken {
             None => crawl.question = Some(question),
             Some(Taken::ToFetch(pages)) => {
-                crawl.store = Store::Shared(Box::new(pages));
+                crawl.store = Store::Shared(pages);
                 crawl.question = Some(question);
             }
             Some(Taken::Answer(answer)) => {
@@ -150,7 +150,7 @@ pub fn read(session: &Session, asked: Asked<'_>) -> Result<Reader> {
                 from = if answer.was_waited_for { From::Shared } else { From::Cache };
                 (crawl.is_whole, crawl.rows, crawl.begun) = (true, answer.rows, answer.begun);
                 crawl.question = Some(answer.question);
-                crawl.store = Store::Shared(Box::new(answer.pages));
+                crawl.store = Store::Shared(answer.pages);
             }
         }
     }

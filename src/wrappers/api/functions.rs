@@ -21,6 +21,7 @@ fn clear_cache(server: &str) -> i32 {
 /// What the sessions of this database ask of APIs now.
 #[pg_extern(volatile, parallel_restricted)]
 #[search_path(pg_catalog, pg_temp)]
+#[allow(clippy::type_complexity)]
 fn api_requests() -> TableIterator<
     'static,
     (

@@ -115,7 +115,7 @@ pub enum Taken {
     /// An answer.
     Answer(Box<Answer>),
     /// Nothing: the caller fetches it, and writes it here.
-    ToFetch(Pages),
+    ToFetch(Box<Pages>),
 }
 
 /// An answer with all its rows.
@@ -123,7 +123,7 @@ pub struct Answer {
     /// Its question, which may be a wider one.
     pub question: Question,
     /// Its pages.
-    pub pages: Pages,
+    pub pages: Box<Pages>,
     /// Its rows.
     pub rows: u64,
     /// When fetching began.
@@ -184,7 +184,7 @@ fn is_worth_sharing(question: &Question, ttl: Duration) -> bool {
 
 fn created(id: EntryId, life: u64) -> Result<Taken> {
     match TempFile::create(&name(life, id)) {
-        Ok(file) => Ok(Taken::ToFetch(Pages::new(id, file))),
+        Ok(file) => Ok(Taken::ToFetch(Box::new(Pages::new(id, file)))),
         Err(error) => {
             remove(id);
             Err(error)
@@ -232,7 +232,7 @@ fn look(
 }
 
 fn answer(found: Found, file: TempFile) -> Answer {
-    let mut pages = Pages::new(found.id, file);
+    let mut pages = Box::new(Pages::new(found.id, file));
     (pages.written, pages.is_mine) = (found.bytes, false);
     Answer {
         question: found.question,

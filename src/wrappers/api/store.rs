@@ -24,7 +24,7 @@ enum Page {
 /// Pages, in their order.
 pub enum Store {
     /// This session's.
-    Own(Own),
+    Own(Box<Own>),
     /// All backends'.
     Shared(Box<Pages>),
 }
@@ -40,7 +40,7 @@ pub struct Own {
 
 impl Default for Store {
     fn default() -> Store {
-        Store::Own(Own::default())
+        Store::Own(Box::default())
     }
 }
 
