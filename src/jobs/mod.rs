@@ -11,6 +11,7 @@
 
 mod audit;
 pub mod board;
+mod by_hand;
 mod failure;
 pub mod functions;
 mod launcher;
@@ -20,11 +21,13 @@ mod way;
 mod webhook;
 mod worker;
 
+use crate::materialize::by_hand as noted;
 use crate::privacy::reads;
 
 /// Installs all of it. Called once, by `_PG_init`.
 pub fn install() {
     reads::install(board::want_scheduler);
+    noted::install(board::want_scheduler);
     if board::install() {
         launcher::register();
         way::install();

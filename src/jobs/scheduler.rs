@@ -5,6 +5,7 @@
 
 use super::audit;
 use super::board::{self, Request};
+use super::by_hand;
 use super::failure;
 use super::store::{self, Row};
 use super::webhook;
@@ -58,6 +59,7 @@ extern "C-unwind" fn warehouse_scheduler_main(_argument: pgrx::pg_sys::Datum) {
     loop {
         worker::reload_if_asked();
         drain.run();
+        by_hand::drain();
         let pause = match worker::transaction(c"scheduling", || scheduler.look()) {
             Ok(look) => {
                 webhook::committed(settings::on_failure().as_deref());
@@ -104,7 +106,7 @@ fn is_wanted() -> bool {
         )?;
         Ok(found.unwrap_or(false))
     });
-    board::has_requests() || reads::any() || matches!(wanted, Ok(true))
+    board::has_requests() || reads::any() || by_hand::any() || matches!(wanted, Ok(true))
 }
 
 /// What a look has found.

@@ -1,6 +1,7 @@
 //! The SQL functions about materialization. Functions in SQL with named arguments stand in front of these
 //! (sql/materialize.sql).
 
+use super::by_hand::Attempt;
 use super::define::{self, Given};
 use super::definition::Definition;
 use super::progress::{self, PHASES};
@@ -74,10 +75,23 @@ fn run(
     let definition = Definition::of(relation).or_raise();
     check_right(&definition).or_raise();
     let how = How { full: full_refresh, reconcile, range: None };
-    let (definition, report) = refresh::run(definition.id, &how).or_raise();
-    refresh::record(&definition, if reconcile { "reconcile" } else { "hand" }, None, &report)
-        .or_raise();
-    refresh::succeeded(&definition, &report).or_raise();
+    let attempt = Attempt::of(&definition, reconcile);
+    let outcome = refresh::run(definition.id, &how).and_then(|(definition, report)| {
+        let cause = if reconcile { "reconcile" } else { "hand" };
+        refresh::record(&definition, cause, None, &report)?;
+        refresh::succeeded(&definition, &report)?;
+        Ok(report)
+    });
+    let report = match outcome {
+        Ok(report) => {
+            attempt.succeeded();
+            report
+        }
+        Err(error) => {
+            attempt.failed(&error);
+            error.raise()
+        }
+    };
     for warning in &report.warnings {
         ereport!(PgLogLevel::WARNING, Code::ERRCODE_CHECK_VIOLATION, warning.clone());
     }

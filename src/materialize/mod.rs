@@ -10,6 +10,7 @@
 mod apply;
 pub mod backfill;
 mod book;
+pub mod by_hand;
 mod capture;
 mod columns;
 pub mod define;

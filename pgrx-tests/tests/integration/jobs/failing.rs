@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::{Ground, PATIENCE};
-use crate::ask::run;
+use crate::ask::{refused, run};
 
 /// Fails as long as the source has no table; it is tried again, suspended, and goes on when it is resumed.
 #[test]
@@ -201,4 +201,37 @@ fn failures_are_posted_to_a_url() -> Result<()> {
     )?;
     ensure!(!ground.warehouse.log()?.contains("s3cr3t"), "the log tells the secret");
     Ok(())
+}
+
+/// Its transaction is rolled back, and yet somebody will ask what happened.
+#[test]
+fn a_refresh_by_hand_that_fails_is_in_the_history() -> Result<()> {
+    let mut ground = Ground::new("byhand")?;
+    ground.materialize(
+        "people",
+        "SELECT id / (id - 7) AS x FROM app.people",
+        "with_data => false",
+    )?;
+    let told = refused(&mut ground.client, "SELECT warehouse.refresh('mart.people')")?;
+    told.says("22012", &["division by zero"])?;
+    let history =
+        "SELECT cause, status, sqlstate, error, finished_at >= started_at FROM warehouse.runs";
+    ground.becomes(history, "hand|failed|22012|division by zero|t")?;
+    // Also where the transaction goes on.
+    run(
+        &mut ground.client,
+        "DO $$ BEGIN PERFORM warehouse.refresh('mart.people', reconcile => true); EXCEPTION WHEN OTHERS THEN END $$",
+    )?;
+    ground.becomes("SELECT count(*) FROM warehouse.runs WHERE status = 'failed'", "2")?;
+    // One that is cancelled.
+    ground.materialize("slow", "SELECT id, s FROM app.slow", "with_data => false")?;
+    let told = refused(
+        &mut ground.client,
+        "SET statement_timeout = '500ms'; SELECT warehouse.refresh('mart.slow')",
+    )?;
+    told.says("57014", &[])?;
+    ground.becomes(
+        "SELECT count(*) FROM warehouse.runs WHERE relation = 'mart.slow' AND status = 'cancelled'",
+        "1",
+    )
 }
