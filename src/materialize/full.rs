@@ -7,7 +7,7 @@
 
 use super::apply;
 use super::capture;
-use super::definition::Definition;
+use super::definition::{Definition, Strategy};
 use super::dependents;
 use super::progress::{self, Phase};
 use super::report::Report;
@@ -18,6 +18,7 @@ use crate::pg::error::{Error, Result};
 use crate::pg::new_heap::NewHeap;
 use crate::pg::subtransaction::attempt;
 use crate::pg::{identity, lock, sql, wait};
+use crate::privacy::shuffling;
 use crate::settings;
 use pgrx::PgSqlErrorCode as Code;
 use std::time::{Duration, Instant};
@@ -162,7 +163,11 @@ fn read(
     heap: &mut NewHeap,
 ) -> Result<u64> {
     let query = filtered(&sources.query.text, &target.columns, &sources.only("q", sites));
-    identity::acting_as(definition.owner(), || heap.load(&query, &mut progress::rows))
+    // Rows of other refreshes come few at a time, which is no order to lose them in.
+    let is_whole = definition.options.strategy == Strategy::Full;
+    identity::acting_as(definition.owner(), || {
+        shuffling::allowed(is_whole, || heap.load(&query, &mut progress::rows))
+    })
 }
 
 /// Copies the rows of sites that could not be read.

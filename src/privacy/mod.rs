@@ -17,6 +17,7 @@ mod privacy_tests;
 pub mod reads;
 pub mod right;
 pub mod samples;
+pub mod shuffling;
 pub mod sites;
 mod survey;
 #[cfg(any(test, feature = "pg_test"))]

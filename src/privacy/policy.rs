@@ -85,6 +85,13 @@ pub fn shown(policy: &Policy, name: &str, of: Oid, unclassified: Unclassified) -
     }
 }
 
+/// Whether its mask is `shuffle`, which a full refresh may read.
+pub fn is_shuffled(policy: &Policy) -> bool {
+    let class = policy.class.as_deref().map(str::parse::<Class>);
+    let mask = policy.mask.as_deref().map(str::parse::<Mask>);
+    !matches!(class, Some(Err(_))) && matches!(mask, Some(Ok(Mask::Shuffle)))
+}
+
 /// How a column of this name, type and policy reads without the right to clear text, for the views: the
 /// same answer as a scan gives.
 #[pg_extern(stable, parallel_safe)]
@@ -113,7 +120,7 @@ fn masked(mask: Mask, of: Oid) -> Shown {
         Mask::Keep => Shown::Clear,
         Mask::Null => Shown::Null,
         Mask::Constant(text) => Shown::Constant(text),
-        mask if mask.needs_whole_column() => Shown::Refused("its mask is for materializations"),
+        mask if mask.needs_whole_column() => Shown::Refused("its mask is for full refreshes"),
         mask if mask.result(&family).as_ref() == Ok(&family) => Shown::Masked(Rc::new(mask)),
         _ => Shown::Refused("its mask does not fit its type"),
     }

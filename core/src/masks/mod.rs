@@ -42,6 +42,7 @@ mod prf;
 mod pseudonym;
 pub mod redact;
 mod shift;
+pub mod shuffle;
 mod text;
 mod token;
 mod traces;

@@ -11,6 +11,7 @@ use crate::wrappers::convert::{Columns, Converted};
 use pgrx::pg_sys::{Oid, TypeRelationId};
 use std::cell::Cell;
 use std::rc::Rc;
+use warehouse_core::masks::Mask;
 use warehouse_core::predicate::{ColumnRef, Expr, Literal, Reason, TypeName};
 
 /// A column.
@@ -43,6 +44,8 @@ pub enum Eyes {
     Anybody,
     /// In clear: to who has the right.
     Trusted,
+    /// As the policy says, and columns under `shuffle` in another order: to full refreshes.
+    Shuffling,
 }
 
 impl TableColumn {
@@ -56,7 +59,13 @@ impl TableColumn {
             ColumnSource::Constant(_) | ColumnSource::Missing => Shown::Clear,
         };
         let is_protected = told != Shown::Clear;
-        let shown = if eyes == Eyes::Trusted { Shown::Clear } else { told };
+        let shown = match eyes {
+            Eyes::Trusted => Shown::Clear,
+            Eyes::Shuffling if policy::is_shuffled(&policy(&options)) => {
+                Shown::Masked(Rc::new(Mask::Shuffle))
+            }
+            Eyes::Shuffling | Eyes::Anybody => told,
+        };
         let source = match &shown {
             Shown::Clear | Shown::Masked(_) => raw.clone(),
             Shown::Null | Shown::Refused(_) => ColumnSource::Missing,

@@ -8,7 +8,7 @@ use crate::pg::error::{Error, Result};
 use crate::pg::{datum, types};
 use crate::privacy::family::family;
 use crate::privacy::policy::Shown;
-use crate::privacy::{keys, zip3};
+use crate::privacy::{keys, shuffling, zip3};
 use pgrx::pg_sys::{self, Oid};
 use warehouse_core::copy::Field;
 use warehouse_core::masks::wire::{FEW, Outcome, WireMasker, WireType};
@@ -146,6 +146,10 @@ impl ColumnMasker {
         let mask: Mask = note.text.parse().map_err(told)?;
         let keyring =
             if mask.domains().is_empty() { None } else { Some(keys::required(mask.name())?) };
+        if mask == Mask::Shuffle && shuffling::is_allowed() {
+            // Done to the rows of the source: see `shuffle`.
+            return Ok(None);
+        }
         let zip3 = zip3::wanted_by(&mask)?;
         let context =
             Context { keys: keyring.as_deref(), today: datum::today(), zip3: zip3.as_deref() };

@@ -47,6 +47,7 @@ mod remote;
 pub mod samples;
 mod scan;
 mod session;
+mod shuffle;
 mod sought;
 mod state;
 mod statistics;

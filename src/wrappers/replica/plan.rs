@@ -19,7 +19,7 @@ use crate::pg::planner::{Clause, Cost, Outer, Planner, Rel, SortKey};
 use crate::pg::types;
 use crate::privacy::policy::Shown;
 use crate::privacy::right::{self, Clear};
-use crate::privacy::sites;
+use crate::privacy::{shuffling, sites};
 use crate::settings;
 use crate::wrappers::convert::{Converter, direction, direction_of_places};
 use pgrx::PgSqlErrorCode as Code;
@@ -35,7 +35,11 @@ const SOURCE_LIMIT: f64 = 0.95;
 
 /// GetForeignRelSize: reads the catalog and estimates rows and width.
 pub fn size(planner: Planner<'_>, rel: Rel<'_>, relation: Oid) -> Result<()> {
-    let eyes = if right::may_see_clear() { Eyes::Trusted } else { Eyes::Anybody };
+    let eyes = match () {
+        () if right::may_see_clear() => Eyes::Trusted,
+        () if shuffling::is_allowed() => Eyes::Shuffling,
+        () => Eyes::Anybody,
+    };
     let Known { table, options } = known::table(relation, eyes);
     if table.columns.iter().any(|column| column.is_protected) {
         planner.depends_on_role();

@@ -5,6 +5,7 @@ use super::decode::{Column, Decoder, Travel};
 use super::masked::{self, ColumnMasker};
 use super::private::{Constant, Fetched, Gate, ScanPlan};
 use super::registry;
+use super::shuffle::Shuffle;
 use super::sought::Seeker;
 use super::stream::{Request, Stats, Stream};
 use crate::pg::datum;
@@ -68,6 +69,19 @@ impl RowReader {
         Ok(reader)
     }
 
+    /// The first fields of the columns.
+    fn positions(fetched: &[Fetched]) -> Vec<usize> {
+        let parts = |column: &Fetched| match column.state {
+            Some(state) => Column::state(&column.name, state, column.target).parts(),
+            None => 1,
+        };
+        let first = |next: &mut usize, width: usize| {
+            *next += width;
+            Some(*next - width)
+        };
+        fetched.iter().map(parts).scan(0, first).collect()
+    }
+
     /// How many columns are fetched.
     pub fn fetched(&self) -> usize {
         self.decoder.width()
@@ -95,6 +109,8 @@ pub struct Scan {
     plan: ScanPlan,
     params: Params,
     rows: RowReader,
+    /// Has columns change places with other rows'.
+    shuffle: Option<Shuffle>,
     user: Oid,
     /// What makes values clear before they are sent.
     seekers: Vec<Seeker>,
@@ -118,7 +134,10 @@ impl Scan {
             Error::bug(format!("the plan of a foreign scan is damaged: {error}"))
         })?;
         right::check(&plan.clear)?;
+        let shuffle = Shuffle::of(&plan.fetched, &RowReader::positions(&plan.fetched))
+            .map_err(|error| error.within(&plan.label))?;
         Ok(Scan {
+            shuffle,
             params: node.params(),
             rows: RowReader::new(node.width(), &plan.fetched, &plan.constants)
                 .map_err(|error| error.within(&plan.label))?,
@@ -157,15 +176,22 @@ impl Scan {
             },
         };
         let mut stream = stream.borrow_mut();
-        if self.asker.is_some() && !stream.is_ready()? {
+        if self.asker.is_some() && self.shuffle.is_none() && !stream.is_ready()? {
             // No row now; the Append comes again when there is input.
             return Ok(node.empty_slot());
         }
-        if !stream.advance()? {
+        let is_there = match &mut self.shuffle {
+            Some(shuffle) => shuffle.advance(&mut *stream)?,
+            None => stream.advance()?,
+        };
+        if !is_there {
             self.finished = true;
             return Ok(node.empty_slot());
         }
-        let (bytes, fields) = stream.row();
+        let (bytes, fields) = match &mut self.shuffle {
+            Some(shuffle) => shuffle.row()?,
+            None => stream.row(),
+        };
         let (rows, label) = (&mut self.rows, &self.plan.label);
         let server = self.connection.as_ref().map_or("", |connection| &connection.server.name);
         node.store(|values, nulls| {
@@ -328,6 +354,9 @@ impl Scan {
 
     /// EndForeignScan: gives the rest of the rows up.
     pub fn close(&mut self) {
+        if let Some(shuffle) = &mut self.shuffle {
+            shuffle.clear();
+        }
         if let Some(stream) = self.stream.take() {
             let mut stream = stream.borrow_mut();
             stream.close();

@@ -15,6 +15,7 @@ mod policy;
 mod pushed;
 mod recorded;
 mod shown;
+mod shuffled;
 mod sites;
 mod sought;
 mod zip3;

@@ -107,8 +107,6 @@ fn what_does_not_fit_is_refused_with_what_does() -> Result<()> {
     refused(&mut client, &classify("'note', 'open'"))?
         .says("22023", &["note"])?
         .hints(&["sensitive"])?;
-    refused(&mut client, &classify("'note', 'quasi', 'shuffle'"))?
-        .says("22023", &["whole column"])?;
     refused(&mut client, &classify("'note', 'quasi', 'constant(''secret'''"))?
         .says("22023", &["invalid mask"])?
         .hides("secret")?;
