@@ -181,7 +181,7 @@ impl Scan {
             return Ok(node.empty_slot());
         }
         let is_there = match &mut self.shuffle {
-            Some(shuffle) => shuffle.advance(&mut *stream)?,
+            Some(shuffle) => shuffle.advance(&mut stream)?,
             None => stream.advance()?,
         };
         if !is_there {
