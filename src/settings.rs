@@ -100,7 +100,7 @@ pub fn define() {
         &API_CACHE_SIZE,
         0,
         i32::MAX,
-        GucContext::Suset,
+        GucContext::Sighup,
         GucFlags::UNIT_KB,
     );
     define_jobs();
