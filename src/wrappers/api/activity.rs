@@ -12,8 +12,11 @@ use warehouse_core::connectors::Counts;
 
 /// Backends that there is room for; one more is not shown, and nobody waits for its answers.
 const ROOM: usize = 256;
-/// One who showed no sign for this long, in microseconds, is not at it any more.
-const SILENCE: u64 = 2_000_000;
+/// One whose rows are being used and who asked for no more for this long, in microseconds, is not at it any
+/// more: a client reads when it likes.
+const PAUSE: u64 = 2_000_000;
+/// One who is fetching gives a sign twenty times a second, but for an overloaded machine.
+const SILENCE: u64 = 15_000_000;
 
 /// What a backend does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -183,7 +186,10 @@ pub fn busy(now: u64) -> Vec<u64> {
         return Vec::new();
     }
     let board = BOARD.share();
-    let at_it = board.0.iter().filter(|one| one.pid != 0 && one.sign + SILENCE > now);
+    let at_it = board.0.iter().filter(|one| {
+        let most = if one.state == State::Reading { PAUSE } else { SILENCE };
+        one.pid != 0 && one.sign + most > now
+    });
     at_it.map(|one| one.pid as u64).collect()
 }
 

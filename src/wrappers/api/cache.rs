@@ -156,7 +156,7 @@ pub fn read(session: &Session, asked: Asked<'_>) -> Result<Reader> {
     }
     if !crawl.is_whole {
         crawl.scan = Some(Scan::open(plan, session.host.clone()));
-        crawl.doing = Some(activity::begin(server, relation, State::Reading));
+        crawl.doing = Some(activity::begin(server, relation, State::Fetching));
     }
     let is_fleeting = crawl.is_fleeting;
     let crawl = Rc::new(RefCell::new(crawl));
@@ -275,9 +275,10 @@ impl Crawl {
             }
             Ok(None) => {
                 self.is_whole = true;
-                (self.scan, self.doing) = (None, None);
                 let rows = self.rows;
+                // Before it is over: who finds it neither whole nor being fetched fetches it again.
                 self.store.finish(rows);
+                (self.scan, self.doing) = (None, None);
                 Ok(None)
             }
             Err(error) => {

@@ -129,6 +129,7 @@ fn without_room_nothing_is_kept() -> Result<()> {
             keys.private_key,
         ),
     )?;
+    super::open(&mut client)?;
     let log = apis.braintree.log();
     let first = rows(
         &mut client,
