@@ -164,10 +164,10 @@ impl Drop for Doing {
     }
 }
 
-/// Gives a sign of one who is about to fetch.
+/// Gives a sign of one who is about to fetch. It outlasts the [`Doing`] of one who has waited until now.
 pub fn arrive() {
     let now = limits::now();
-    visit(|own| own.sign = now);
+    visit(|own| *own = Activity { pid: own.pid, sign: now, ..Activity::default() });
 }
 
 /// Gives a sign; says how many requests wait for the rate limit.
