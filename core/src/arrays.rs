@@ -43,6 +43,18 @@ pub fn elements(text: &str) -> Option<Vec<Option<String>>> {
     (depth == 0 && body.starts_with('{')).then_some(found)
 }
 
+/// Writes an element, in quotes.
+pub fn quoted(element: &str, out: &mut String) {
+    out.push('"');
+    for c in element.chars() {
+        if matches!(c, '"' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out.push('"');
+}
+
 /// An array of one dimension with these elements.
 pub fn text<'e>(elements: impl IntoIterator<Item = &'e str>) -> String {
     let mut out = String::from("{");
@@ -50,14 +62,7 @@ pub fn text<'e>(elements: impl IntoIterator<Item = &'e str>) -> String {
         if out.len() > 1 {
             out.push(',');
         }
-        out.push('"');
-        for c in element.chars() {
-            if matches!(c, '"' | '\\') {
-                out.push('\\');
-            }
-            out.push(c);
-        }
-        out.push('"');
+        quoted(element, &mut out);
     }
     out.push('}');
     out

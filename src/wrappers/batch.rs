@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
+use warehouse_core::arrays;
 
 /// The keys of some rows of the outer side, as text; `None` where a row can have no partner.
 #[derive(Debug, Default)]
@@ -63,31 +64,9 @@ impl Batch {
         }
         let array = |at: &usize| {
             let mut seen = HashSet::new();
-            let mut out = String::from("{");
-            for keys in &rows {
-                let key = keys[*at].as_str();
-                if seen.insert(key) {
-                    if out.len() > 1 {
-                        out.push(',');
-                    }
-                    element(&mut out, key);
-                }
-            }
-            out.push('}');
-            out
+            let keys = rows.iter().map(|keys| keys[*at].as_str());
+            arrays::text(keys.filter(|key| seen.insert(*key)))
         };
         Some(wanted.iter().map(array).collect())
     }
-}
-
-/// An element of an array in its text form, quoted.
-fn element(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        if matches!(c, '"' | '\\') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out.push('"');
 }

@@ -7,6 +7,7 @@ use crate::pg::types;
 use crate::privacy::family::family;
 use crate::privacy::{keys, zip3};
 use pgrx::pg_sys::{self, Datum, Oid};
+use warehouse_core::arrays;
 use warehouse_core::connectors::{Row, Value, time};
 use warehouse_core::masks::{self, Context, Mask, MaskError, Masked, Masker};
 
@@ -265,14 +266,7 @@ fn write(value: &Value, out: &mut String) {
                     out.push_str(&text);
                     continue;
                 }
-                out.push('"');
-                for c in text.chars() {
-                    if matches!(c, '"' | '\\') {
-                        out.push('\\');
-                    }
-                    out.push(c);
-                }
-                out.push('"');
+                arrays::quoted(&text, out);
             }
             out.push('}');
         }
