@@ -121,7 +121,7 @@ impl<'p> Stage<'p> {
             }
             if pg_sys::grouping_is_sortable(clause) {
                 let keys = (*root).distinct_pathkeys;
-                let sorted = pg_sys::create_sort_path(root, output, path, keys, -1.0).cast();
+                let sorted = sorted_by(root, output, path, keys);
                 let count = pg_sys::list_length(keys);
                 let unique =
                     pg_sys::create_upper_unique_path(root, output, sorted, count, rows).cast();
@@ -130,13 +130,16 @@ impl<'p> Stage<'p> {
         }
     }
 
-    /// Offers to group the rows of `way`.
+    /// Offers to group the rows of `way` by sorting them, if their keys can be sorted.
     pub fn add_grouped(&self, way: Way<'p>, rows: f64) {
         let root = self.planner.as_ptr();
         let output = self.output.as_ptr();
         // SAFETY: valid planner state, as add_paths_to_grouping_rel in optimizer/plan/planner.c.
         unsafe {
             let clause = (*(*root).parse).groupClause;
+            if !clause.is_null() && !pg_sys::grouping_is_sortable(clause) {
+                return;
+            }
             let extra = self.extra.cast::<pg_sys::GroupPathExtraData>();
             let mut costs = pg_sys::AggClauseCosts::default();
             get_agg_clause_costs(root, pg_sys::AggSplit::AGGSPLIT_SIMPLE, &mut costs);
@@ -144,8 +147,8 @@ impl<'p> Stage<'p> {
                 (way.as_ptr(), pg_sys::AggStrategy::AGG_PLAIN)
             } else {
                 let keys = (*root).group_pathkeys;
-                let sorted = pg_sys::create_sort_path(root, output, way.as_ptr(), keys, -1.0);
-                (sorted.cast(), pg_sys::AggStrategy::AGG_SORTED)
+                let sorted = sorted_by(root, output, way.as_ptr(), keys);
+                (sorted, pg_sys::AggStrategy::AGG_SORTED)
             };
             let grouped = pg_sys::create_agg_path(
                 root,
@@ -162,4 +165,23 @@ impl<'p> Stage<'p> {
             pg_sys::add_path(output, grouped.cast());
         }
     }
+}
+
+/// `path` in the order of `keys`. Keys that are constants leave none, and a sort without keys compares
+/// memory that nobody has written.
+///
+/// # Safety
+///
+/// Valid planner state, and `path` is one of its paths.
+unsafe fn sorted_by(
+    root: *mut pg_sys::PlannerInfo,
+    output: *mut pg_sys::RelOptInfo,
+    path: *mut pg_sys::Path,
+    keys: *mut pg_sys::List,
+) -> *mut pg_sys::Path {
+    if keys.is_null() {
+        return path;
+    }
+    // SAFETY: the caller's.
+    unsafe { pg_sys::create_sort_path(root, output, path, keys, -1.0).cast() }
 }

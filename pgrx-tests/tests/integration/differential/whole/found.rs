@@ -19,11 +19,25 @@ const FOUND: &[&str] = &[
        WHERE t.site = 'a' OR t.id < 0 GROUP BY t.g",
     "t.what, variance(t.amount), stddev_samp(t.amount), avg(t.amount), sum(t.amount) \
        FROM far_act.e t GROUP BY t.what",
+    // Keys that are constants leave nothing to sort by (XX000, and whatever lies in memory).
+    "t.g, count(DISTINCT t.site) FROM far_main.t t WHERE t.g = 1 GROUP BY t.g",
+    "t.cost, count(DISTINCT t.site) FROM far_main.w t WHERE t.cost = 1.5 GROUP BY t.cost",
+    "DISTINCT t.g FROM far_main.t t WHERE t.g = 1",
     // A cast or an element of a column has its name, also in ORDER BY (42702).
     "t.k::text, count(*) FROM far_one.t t GROUP BY t.k ORDER BY t.k",
     "DISTINCT t.active::int4, t.active FROM far_one.u t ORDER BY t.active::int4, t.active",
     "t.ia[1], t.ia, max(t.id) FROM far_one.t t GROUP BY t.ia[1], t.ia ORDER BY t.ia",
 ];
+
+/// Whether all that is sorted is sorted by something: a Sort without keys compares memory that nobody has
+/// written, which mostly goes well.
+pub fn sorts_by_keys(plan: &str) -> bool {
+    plan.split("->  ").all(|node| {
+        let mut lines = node.lines().map(str::trim);
+        let sort = matches!(lines.next(), Some("Sort" | "Incremental Sort"));
+        !sort || lines.any(|line| line.starts_with("Sort Key: "))
+    })
+}
 
 #[test]
 fn found_once() -> Result<()> {
@@ -44,11 +58,11 @@ fn found_once() -> Result<()> {
                 planning: String::new(),
             };
             let (found, expected) = case.run(&mut ground.client)?;
+            let plan = case.explain(&mut ground.client)?;
             ensure!(
-                case.agrees(&found, &expected),
-                "{}\nfound: {found:?}\nexpected: {expected:?}\n{}",
+                case.agrees(&found, &expected) && sorts_by_keys(&plan),
+                "{}\nfound: {found:?}\nexpected: {expected:?}\n{plan}",
                 case.statement.sql(),
-                case.explain(&mut ground.client)?
             );
         }
     }

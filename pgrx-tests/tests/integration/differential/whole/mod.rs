@@ -169,7 +169,13 @@ fn one_filling(
             return report::shrunk(case, ground).map(Some);
         }
         if random.percent(25) {
-            tally.look_at(&case.explain(&mut ground.client)?);
+            let plan = case.explain(&mut ground.client)?;
+            ensure!(
+                found::sorts_by_keys(&plan),
+                "a sort without keys: {}\n{plan}",
+                case.statement.sql()
+            );
+            tally.look_at(&plan);
         }
     }
     Ok(None)
