@@ -49,8 +49,8 @@ impl<'e> ScanNode<'e> {
     }
 
     /// The text that the planner left in the plan.
-    pub fn plan_text(self) -> String {
-        // SAFETY: our own plans hold a list of one string node.
+    pub fn plan_note(self) -> &'e [u8] {
+        // SAFETY: our own plans hold a list of one note.
         unsafe { planner::note(self.plan().fdw_private) }
     }
 

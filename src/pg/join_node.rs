@@ -220,7 +220,7 @@ impl<'p> Joining<'p> {
         inner: Way<'p>,
         keys: &[Equality<'p>],
         cost: Cost,
-        note: &str,
+        note: &[u8],
     ) {
         let kind = if self.keeps_outer() { self.kind } else { JoinType::JOIN_INNER };
         // SAFETY: a zeroed node of its type in the planner's context, as makeNode makes it.

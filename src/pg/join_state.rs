@@ -22,7 +22,7 @@ pub trait Join {
 }
 
 /// Makes what runs a node, from the plan's note.
-type Maker = fn(&str) -> Box<dyn Join>;
+type Maker = fn(&[u8]) -> Box<dyn Join>;
 
 thread_local! {
     // A backend is one thread; set once.
@@ -150,7 +150,7 @@ unsafe extern "C-unwind" fn begin(
         let plan = (*node).ss.ps.plan.cast::<pg_sys::CustomScan>();
         let note = planner::note((*plan).custom_private);
         let maker = MAKER.get().expect("invariant: _PG_init says what runs the nodes");
-        let mut join = maker(&note);
+        let mut join = maker(note);
         let mut plans = list::pointers::<pg_sys::Plan>((*plan).custom_plans);
         let (outer_plan, inner_plan) = (
             plans.next().expect("invariant: a join has an outer side"),

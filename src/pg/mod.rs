@@ -25,6 +25,7 @@ pub mod memory;
 pub mod new_heap;
 pub mod node;
 pub mod notify;
+pub mod packed;
 pub mod page_file;
 pub mod planner;
 pub mod plans;

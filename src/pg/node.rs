@@ -343,6 +343,13 @@ impl<'a> Node<'a> {
         unsafe { Node::children(pg_sys::pull_var_clause(self.as_ptr(), flags as i32)) }
     }
 
+    /// The columns in it, also those in aggregates.
+    pub fn columns(self) -> Vec<Node<'a>> {
+        let flags = pg_sys::PVC_RECURSE_PLACEHOLDERS | pg_sys::PVC_RECURSE_AGGREGATES;
+        // SAFETY: as above.
+        unsafe { Node::children(pg_sys::pull_var_clause(self.as_ptr(), flags as i32)) }
+    }
+
     /// The expression under relabelings.
     pub fn unlabeled(self) -> Node<'a> {
         match self.kind() {

@@ -3,12 +3,12 @@
 use super::{ColumnRef, Expr, From, Rows};
 
 impl Expr {
-    /// The same with the columns of relation `from` as those of relation `to`.
-    pub fn moved(&self, from: u32, to: u32) -> Expr {
+    /// The same with the columns of each first relation as those of the second.
+    pub fn moved(&self, relations: &[(u32, u32)]) -> Expr {
         let mut out = self.clone();
         out.columns(&mut |column| {
-            if column.relation == from {
-                column.relation = to;
+            if let Some((_, to)) = relations.iter().find(|(from, _)| *from == column.relation) {
+                column.relation = *to;
             }
         });
         out
@@ -164,8 +164,9 @@ mod tests {
     #[test]
     fn columns_move_wherever_they_stand() {
         for (from, to) in every(1).iter().zip(every(2)) {
-            assert_eq!(from.moved(1, 2), to);
-            assert_eq!(to.moved(3, 4), to);
+            assert_eq!(from.moved(&[(1, 2)]), to);
+            assert_eq!(to.moved(&[(3, 4)]), to);
+            assert_eq!(from.moved(&[(1, 9), (9, 1)]).moved(&[(9, 1), (1, 9)]), *from);
             // What `walk` visits has moved as well.
             to.walk(&mut |part| {
                 if let Expr::Column(column) = part {

@@ -360,6 +360,11 @@ impl<'p> Clause<'p> {
         unsafe { Node::new((*self.0).clause) }.expect("invariant: a RestrictInfo holds a clause")
     }
 
+    /// Whether it is the same clause, not merely an equal one.
+    pub fn is(self, other: Clause<'p>) -> bool {
+        self.0 == other.0
+    }
+
     /// Whether the condition belongs to WHERE above the outer join `join`, not to its ON.
     pub fn is_above(self, join: Rel<'p>) -> bool {
         // SAFETY: valid; as RINFO_IS_PUSHED_DOWN in nodes/pathnodes.h.
@@ -490,26 +495,25 @@ fn sort_list(order: &[SortKey<'_>]) -> *mut pg_sys::List {
     out
 }
 
-/// A list of one string node.
-pub fn note_list(note: &str) -> *mut pg_sys::List {
-    // SAFETY: the text is copied into the current context.
+/// A list of one constant of type bytea: what a path or a plan carries for this extension.
+pub fn note_list(note: &[u8]) -> *mut pg_sys::List {
+    let value = super::packed::bytea(note);
+    // SAFETY: the constant lies in the current context, and so does its value.
     unsafe {
-        let text = pg_sys::palloc0(note.len() + 1).cast::<std::ffi::c_char>();
-        std::ptr::copy_nonoverlapping(note.as_ptr(), text.cast::<u8>(), note.len());
-        list::push(std::ptr::null_mut(), pg_sys::makeString(text))
+        let constant =
+            pg_sys::makeConst(pg_sys::BYTEAOID, -1, Oid::INVALID, -1, value, false, false);
+        list::push(std::ptr::null_mut(), constant)
     }
 }
 
-/// The text of a list made by [`note_list`].
+/// The note of a list made by [`note_list`].
 ///
 /// # Safety
-/// `of` is NULL or such a list.
-pub unsafe fn note(of: *mut pg_sys::List) -> String {
-    // SAFETY: the caller's promise.
+/// `of` is NULL or such a list, and lives for `'l`.
+pub unsafe fn note<'l>(of: *mut pg_sys::List) -> &'l [u8] {
+    // SAFETY: the caller's promise; copies of such a constant are neither toasted nor compressed.
     unsafe {
-        list::pointers::<pg_sys::String>(of)
-            .next()
-            .map(|node| super::sql::borrowed((*node).sval))
-            .unwrap_or_default()
+        let constant = list::pointers::<pg_sys::Const>(of).next();
+        constant.map_or(&[], |constant| super::packed::content((*constant).constvalue))
     }
 }

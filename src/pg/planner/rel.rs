@@ -94,6 +94,32 @@ impl<'p> Rel<'p> {
         }
     }
 
+    /// The parts of the relation that it is a part of, as far as the planner has come, with itself.
+    pub fn parts_beside(self, planner: Planner<'p>) -> impl Iterator<Item = Rel<'p>> {
+        let of = self.get().top_parent_relids;
+        // SAFETY: NULL or the relations of the whole, which the planner has met.
+        let whole = unsafe {
+            let mut relid = 0;
+            if of.is_null() {
+                None
+            } else if pg_sys::bms_get_singleton_member(of, &mut relid) {
+                planner.relation(relid as u32)
+            } else {
+                let join = pg_sys::find_join_rel(planner.0, of);
+                (!join.is_null()).then(|| Rel(join, PhantomData))
+            }
+        };
+        let (parts, count) = whole.map_or((std::ptr::null_mut(), 0), |whole| {
+            let whole = whole.get();
+            (whole.part_rels, if whole.part_rels.is_null() { 0 } else { whole.nparts.max(0) })
+        });
+        (0..count as usize).filter_map(move |at| {
+            // SAFETY: an array of that many relations, NULL for those not met yet.
+            let part = unsafe { *parts.add(at) };
+            (!part.is_null()).then_some(Rel(part, PhantomData))
+        })
+    }
+
     /// An expression over the partitioned relation that this is a part of, as one over this part.
     pub fn adapted(self, planner: Planner<'p>, node: Node<'p>) -> Node<'p> {
         // SAFETY: valid planner state; a part has its translation.
@@ -365,7 +391,7 @@ impl<'p> Rel<'p> {
         cost: Cost,
         order: &[SortKey<'p>],
         outer: Option<Outer<'p>>,
-        note: &str,
+        note: &[u8],
     ) {
         // SAFETY: valid planner state; lists are made in the planner's context.
         unsafe {
@@ -395,7 +421,7 @@ impl<'p> Rel<'p> {
         planner: Planner<'p>,
         cost: Cost,
         order: &[SortKey<'p>],
-        note: &str,
+        note: &[u8],
     ) {
         // SAFETY: as above.
         unsafe {
@@ -427,7 +453,7 @@ impl<'p> Rel<'p> {
     }
 
     /// Adds a way to compute this grouping.
-    pub fn add_group_path(self, planner: Planner<'p>, cost: Cost, note: &str) {
+    pub fn add_group_path(self, planner: Planner<'p>, cost: Cost, note: &[u8]) {
         // SAFETY: as above.
         unsafe {
             let path = pg_sys::create_foreign_upper_path(
@@ -453,7 +479,7 @@ impl<'p> Rel<'p> {
         stage: pg_sys::UpperRelationKind::Type,
         cost: Cost,
         order: &[SortKey<'p>],
-        note: &str,
+        note: &[u8],
     ) {
         // SAFETY: as above.
         unsafe {

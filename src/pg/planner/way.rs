@@ -30,7 +30,7 @@ impl<'p> Rel<'p> {
         self,
         planner: Planner<'p>,
         cost: Cost,
-        note: &str,
+        note: &[u8],
         conditions: &[Node<'p>],
     ) -> Way<'p> {
         // SAFETY: valid planner state; lists are made in the planner's context.
@@ -61,7 +61,7 @@ impl<'p> Rel<'p> {
     }
 
     /// A way to compute from it at the source what is wanted of it.
-    pub fn upper(self, planner: Planner<'p>, cost: Cost, note: &str) -> Way<'p> {
+    pub fn upper(self, planner: Planner<'p>, cost: Cost, note: &[u8]) -> Way<'p> {
         // SAFETY: as above.
         unsafe {
             let path = pg_sys::create_foreign_upper_path(

@@ -110,7 +110,7 @@ unsafe extern "C-unwind" fn get_foreign_plan(
             local,
             rel.relid(),
             exprs,
-            planner::note_list(&chosen.plan.to_text()),
+            planner::note_list(&chosen.plan.pack()),
             std::ptr::null_mut(),
             std::ptr::null_mut(),
             outer,
@@ -170,7 +170,7 @@ unsafe extern "C-unwind" fn explain_foreign_scan(
         let out = Explain::new(state);
         (node, out, out.conditions(plan, (*plan).qual), node.state::<Scan>())
     };
-    if let Ok(plan) = ScanPlan::from_text(&node.plan_text()) {
+    if let Ok(plan) = ScanPlan::unpack(node.plan_note()) {
         explain::scan(out, node, &plan, &local, scan.as_deref()).or_raise();
     }
 }

@@ -154,7 +154,7 @@ fn sized<'p>(rel: Rel<'p>) -> Result<&'p Sized> {
 /// GetForeignPaths: the plain scan, and the lookups that other relations feed.
 pub fn add_paths(planner: Planner<'_>, rel: Rel<'_>) -> Result<()> {
     let sized = sized(rel)?;
-    rel.add_path(planner, sized.cost, &[], None, "");
+    rel.add_path(planner, sized.cost, &[], None, &[]);
     let scope = Scope { relation: rel.relid(), table: &sized.table };
     let own = restrictions(rel);
     let mut seen: Vec<Outer<'_>> = Vec::new();
@@ -181,7 +181,7 @@ pub fn add_paths(planner: Planner<'_>, rel: Rel<'_>) -> Result<()> {
             }
             _ => cost(rel, outer.rows(), &plan),
         };
-        rel.add_path(planner, cost, &[], Some(outer), "");
+        rel.add_path(planner, cost, &[], Some(outer), &[]);
     }
     Ok(())
 }
@@ -212,7 +212,7 @@ pub fn keyed<'p>(
         let rows = (rel.rows() * (keys * fraction).min(1.0)).max(1.0);
         let requests = (keys / size.max(1) as f64).ceil().max(1.0) + (rows / PAGE).ceil();
         let cost = Cost { rows, startup: REQUEST, total: requests * REQUEST + rows * ROW };
-        return Some((rel.keyed(planner, cost, "", &[condition]), cost));
+        return Some((rel.keyed(planner, cost, &[], &[condition]), cost));
     }
     None
 }

@@ -225,4 +225,6 @@ impl Columns for Scope<'_> {
     }
 
     fn rely_on_styles(&self) {}
+
+    fn rely_on_collation(&self) {}
 }

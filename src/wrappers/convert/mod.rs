@@ -42,6 +42,8 @@ pub trait Columns {
     fn has_extension_of(&self, class: Oid, object: Oid) -> bool;
     /// Notes that a text form is made at the source by this session's DateStyle and IntervalStyle.
     fn rely_on_styles(&self);
+    /// Notes that the source has to collate as this database does.
+    fn rely_on_collation(&self);
 }
 
 /// Converts the clauses of one scan and collects their run-time values.
@@ -101,6 +103,16 @@ impl<'a, 'c> Converter<'a, 'c> {
             self.params.len() - 1
         });
         Expr::Param { index, of }
+    }
+
+    /// Notes what something relies on that has been converted before.
+    pub fn rely(&self, on_collation: bool, on_styles: bool) {
+        if on_collation {
+            self.columns.rely_on_collation();
+        }
+        if on_styles {
+            self.columns.rely_on_styles();
+        }
     }
 
     /// Converts a whole clause; what a failed attempt collected is forgotten.

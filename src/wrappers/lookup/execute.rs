@@ -6,6 +6,7 @@
 use crate::pg::datum::{TransmissionModes, is_plain, to_text};
 use crate::pg::explain::Explain;
 use crate::pg::join_state::{Hash, Join, JoinNode, KeptRow};
+use crate::pg::packed;
 use crate::wrappers::batch::{self, Batch};
 use pgrx::pg_sys::{self, Oid};
 use serde::{Deserialize, Serialize};
@@ -51,9 +52,9 @@ pub struct Note {
 }
 
 impl Note {
-    /// The text that goes into the plan.
-    pub fn to_text(&self) -> String {
-        serde_json::to_string(self).expect("invariant: names and numbers are always JSON")
+    /// What goes into the plan.
+    pub fn pack(&self) -> Vec<u8> {
+        packed::write(self)
     }
 }
 
@@ -100,9 +101,8 @@ pub struct Lookup {
 
 impl Lookup {
     /// As the plan's note says.
-    pub fn new(note: &str) -> Lookup {
-        let note: Note =
-            serde_json::from_str(note).expect("invariant: the note was written by Note::to_text");
+    pub fn new(note: &[u8]) -> Lookup {
+        let note: Note = packed::read(note).expect("invariant: the note was written by Note::pack");
         let keys = note
             .keys
             .iter()

@@ -120,6 +120,6 @@ fn offer(joining: &Joining<'_>) -> Option<()> {
     // Of a merged join, the parts would be joined one after the other.
     let factor = if joining.join.is_part() { replica::keyed::ONE_AFTER_THE_OTHER } else { 1.0 };
     let cost = Cost { rows, startup: startup.min(total) * factor, total: total * factor };
-    joining.add(outer, inner, &equalities, cost, &note.to_text());
+    joining.add(outer, inner, &equalities, cost, &note.pack());
     Some(())
 }

@@ -1,6 +1,5 @@
 //! The way that was chosen, written down: the SELECT, its columns and what stays here.
 
-use super::alike::Converted;
 use super::columns::{Scope, TableColumn};
 use super::decode::{Travel, travel};
 use super::deparse;
@@ -16,6 +15,7 @@ use super::sought;
 use super::taken;
 use crate::pg::error::{Error, Result};
 use crate::pg::node::{Kind, Node};
+use crate::pg::packed;
 use crate::pg::planner::{Clause, Planner, Rel, ScanTarget};
 use crate::wrappers::convert::{Columns as _, Converter};
 use warehouse_core::predicate::{Expr, OperatorName, Reason, Select, TypeName};
@@ -43,12 +43,12 @@ pub struct Chosen<'p> {
 pub fn build<'p>(
     planner: Planner<'p>,
     rel: Rel<'p>,
-    note: &str,
+    note: &[u8],
     clauses: Vec<Clause<'p>>,
     keyed: Vec<Node<'p>>,
     rows: f64,
 ) -> Result<Chosen<'p>> {
-    let path: PathNote = serde_json::from_str(note).unwrap_or_default();
+    let path: PathNote = packed::read(note).unwrap_or_default();
     let kept = kept(rel)?;
     let distinct = if path.distinct { with_distinct_rows(planner, rel, kept) } else { None };
     let remote = distinct.as_ref().unwrap_or(kept);
@@ -65,14 +65,21 @@ pub fn build<'p>(
         conditions.clear();
         local.clear();
         for clause in clauses.into_iter().filter(|clause| !clause.is_constant()) {
-            match converter.condition(clause.node()) {
-                Ok(_) => conditions.push(Condition::Clause(clause.node())),
-                Err(_) => local.push(clause.node()),
+            // What its own scan checks is known; what only this path checks is not.
+            if let Some(known) = remote.conditions.iter().find(|known| known.is(clause)) {
+                conditions.push(known.clone());
+            } else if remote.local.iter().any(|known| known.is(clause)) {
+                local.push(clause.node());
+            } else {
+                match converter.condition(clause.node()) {
+                    Ok(_) => conditions.push(Condition::Clause(clause.node(), None)),
+                    Err(_) => local.push(clause.node()),
+                }
             }
         }
         converter.params.clear();
     }
-    conditions.extend(keyed.into_iter().map(Condition::Clause));
+    conditions.extend(keyed.into_iter().map(|node| Condition::Clause(node, None)));
     let reasons = reasons(planner, &scope, remote, &local);
     let source = Remote { conditions, ..remote.clone() };
     let sent_rows = if local.is_empty() { rows } else { remote.sent.max(rows) };
@@ -88,7 +95,7 @@ pub fn build<'p>(
     };
     let known = remote.grouping.as_ref().and_then(|grouping| grouping.converted.as_ref());
     let columns = match target {
-        _ if known.is_some() => known.map(|known| taken_over(known, remote, &scope)),
+        _ if known.is_some() => known.map(|known| known.columns(remote, &scope)),
         Some(target) => {
             let grouped = remote.grouping.is_some();
             Some(above(&scope, &mut converter, target, grouped).map_err(sent)?)
@@ -97,14 +104,20 @@ pub fn build<'p>(
     };
     let columns = columns.unwrap_or_else(|| of_table(rel, remote, &local));
 
-    let mut query = Select::of(columns.outputs, rows);
-    if let Some(grouping) = &remote.grouping {
+    // All of it that differs between the parts of a merged table is FROM and WHERE.
+    let written = known
+        .and_then(|known| known.written())
+        .filter(|_| path == PathNote::default() && !pushdown::is_described())
+        .and_then(|lists| lists.select(&rows, &scope));
+    let outputs = match known {
+        Some(known) if written.is_none() => known.outputs(remote),
+        _ => columns.outputs,
+    };
+    let mut query = Select::of(outputs, rows);
+    if let Some(grouping) = remote.grouping.as_ref().filter(|_| written.is_none()) {
         query.group_by = Some(match known {
-            Some(known) => moved(&known.keys, known, remote),
-            None => {
-                let keys = grouping.keys.iter().map(|key| key_expr(&scope, &mut converter, *key));
-                keys.collect::<std::result::Result<_, _>>().map_err(sent)?
-            }
+            Some(known) => known.keys(remote),
+            None => keys(&scope, &mut converter, &grouping.keys).map_err(sent)?,
         });
         query.having = convert(&mut converter, &grouping.having).map_err(sent)?;
     }
@@ -143,12 +156,14 @@ pub fn build<'p>(
             plan_keys.1.push(at);
         }
     }
-    let collation = remote.tables.first().and_then(|t| t.table.remote_collation.clone());
+    let (sql, probe) =
+        written.unwrap_or_else(|| (deparse::select(&query), deparse::probe(&query, &scope)));
+    let collation = remote.tables.iter().find_map(|t| t.table.remote_collation.clone());
     let plan = ScanPlan {
         server: remote.server.to_u32(),
         label: remote.label(),
-        sql: deparse::select(&query),
-        probe: deparse::probe(&query, &scope),
+        sql,
+        probe,
         collation: collation.filter(|_| scope.relied.get()),
         fetched: columns.fetched,
         constants: columns.constants,
@@ -216,6 +231,23 @@ pub fn key_expr<'p>(
     }
 }
 
+/// The keys of GROUP BY. A constant groups nothing: it is left out beside other keys.
+pub fn keys<'p>(
+    scope: &Scope<'_>,
+    converter: &mut Converter<'p, '_>,
+    keys: &[Node<'p>],
+) -> std::result::Result<Vec<Expr>, Reason> {
+    let keys = keys.iter().map(|key| key_expr(scope, converter, *key));
+    let mut keys: Vec<Expr> = keys.collect::<std::result::Result<_, _>>()?;
+    let is_constant = |key: &Expr| matches!(key, Expr::Literal(_));
+    if keys.iter().all(is_constant) {
+        keys.truncate(1);
+    } else {
+        keys.retain(|key| !is_constant(key));
+    }
+    Ok(keys)
+}
+
 fn convert<'p>(
     converter: &mut Converter<'p, '_>,
     nodes: &[Node<'p>],
@@ -257,23 +289,8 @@ pub struct Columns {
     pub outputs: Vec<Expr>,
     /// Where its values go.
     pub fetched: Vec<Fetched>,
-    constants: Vec<Constant>,
-}
-
-/// The columns of a grouping that is, but for the relation, that of the part beside it.
-fn taken_over(known: &Converted, remote: &Remote<'_>, scope: &Scope<'_>) -> Columns {
-    scope.relied.set(scope.relied.get() | known.relied);
-    scope.styled.set(scope.styled.get() | known.styled);
-    Columns {
-        outputs: moved(&known.outputs, known, remote),
-        fetched: known.fetched.clone(),
-        constants: Vec::new(),
-    }
-}
-
-fn moved(exprs: &[Expr], known: &Converted, remote: &Remote<'_>) -> Vec<Expr> {
-    let to = remote.tables.first().map_or(known.relation, |table| table.relation);
-    exprs.iter().map(|expr| expr.moved(known.relation, to)).collect()
+    /// The columns whose values are known.
+    pub constants: Vec<Constant>,
 }
 
 /// The needed columns of a table.

@@ -352,6 +352,10 @@ impl Columns for Scope<'_> {
         self.styled.set(true);
     }
 
+    fn rely_on_collation(&self) {
+        self.relied.set(true);
+    }
+
     fn collation_proven(&self) -> bool {
         let proven = self
             .tables

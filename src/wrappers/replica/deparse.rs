@@ -7,7 +7,7 @@ use super::probe::{Expected, Probe, wire_type};
 use crate::pg::keywords;
 use std::collections::BTreeMap;
 use warehouse_core::predicate::postgres::{self, Template};
-use warehouse_core::predicate::{Expr, Select};
+use warehouse_core::predicate::{Expr, Rows, Select};
 
 /// The SQL of a SELECT.
 pub fn select(query: &Select) -> Template {
@@ -19,16 +19,58 @@ pub fn clauses(query: &Select) -> Vec<String> {
     postgres::clauses(query, &keywords::ident)
 }
 
+/// A select list and GROUP BY that are the same for several tables.
+#[derive(Debug)]
+pub struct Lists {
+    sql: postgres::Lists,
+    /// The columns that they name without a cast.
+    touched: Vec<i16>,
+}
+
+/// Writes the lists of a grouping of one table.
+pub fn lists(outputs: &[Expr], keys: &[Expr], scope: &Scope<'_>) -> Lists {
+    let mut touched = Touched::new();
+    for expr in outputs.iter().chain(keys) {
+        expr.walk(&mut |expr| touch(&mut touched, scope, expr));
+    }
+    Lists {
+        sql: postgres::lists(outputs, keys, &keywords::ident),
+        touched: touched.into_keys().map(|(_, number)| number).collect(),
+    }
+}
+
+impl Lists {
+    /// The SQL of a SELECT of them over these rows of the scope's only table, and its check; `None` if it
+    /// cannot be put together so.
+    pub fn select(&self, rows: &Rows, scope: &Scope<'_>) -> Option<(Template, Probe)> {
+        let [table] = scope.tables else { return None };
+        let sql = self.sql.select(rows, &keywords::ident)?;
+        let column = |number: &i16| Some(((table.relation, *number), table.table.column(*number)?));
+        let mut touched: Touched<'_> = self.touched.iter().filter_map(column).collect();
+        rows.walk(&mut |expr| touch(&mut touched, scope, expr));
+        Some((sql, check(touched, scope)))
+    }
+}
+
+/// The columns that an expression names without a cast.
+type Touched<'s> = BTreeMap<(u32, i16), &'s TableColumn>;
+
+fn touch<'s>(touched: &mut Touched<'s>, scope: &'s Scope<'_>, expr: &Expr) {
+    if let Expr::Column(column) = expr
+        && let Some(found) = scope.expected(column)
+    {
+        touched.insert((column.relation, found.number), found);
+    }
+}
+
 /// The check of the columns that a SELECT names without a cast.
 pub fn probe(query: &Select, scope: &Scope<'_>) -> Probe {
-    let mut touched: BTreeMap<(u32, i16), &TableColumn> = BTreeMap::new();
-    query.walk(&mut |expr| {
-        if let Expr::Column(column) = expr
-            && let Some(found) = scope.expected(column)
-        {
-            touched.insert((column.relation, found.number), found);
-        }
-    });
+    let mut touched = Touched::new();
+    query.walk(&mut |expr| touch(&mut touched, scope, expr));
+    check(touched, scope)
+}
+
+fn check(touched: Touched<'_>, scope: &Scope<'_>) -> Probe {
     let several = scope.tables.len() > 1;
     let mut names = Vec::new();
     let mut columns = Vec::new();

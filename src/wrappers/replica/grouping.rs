@@ -1,7 +1,7 @@
 //! GROUP BY and aggregates at the source.
 
 use super::alike::{self, Converted};
-use super::build::{self, key_expr};
+use super::build::key_expr;
 use super::columns::Scope;
 use super::cost;
 use super::groups;
@@ -13,8 +13,7 @@ use crate::pg::node::{Kind, Node};
 use crate::pg::planner::{Planner, Rel, ScanTarget};
 use crate::wrappers::convert::Converter;
 use pgrx::pg_sys;
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::cell::{OnceCell, RefCell};
 use warehouse_core::predicate::{Expr, Reason};
 
 /// GetForeignUpperPaths, grouping stage: the whole aggregation at the source.
@@ -140,11 +139,11 @@ fn partial_remote<'p>(
 ) -> Result<Remote<'p>, Reason> {
     groups_whole(planner, input, below)?;
     let targets = grouped.targets();
-    let known = alike::beside(planner, input, below, &targets);
+    let stage = pg_sys::UpperRelationKind::UPPERREL_PARTIAL_GROUP_AGG;
+    let known = alike::beside(planner, input, below, stage, &targets);
     let scope = Scope::new(&below.tables);
     let mut target = ScanTarget::new();
     let mut keys = Vec::new();
-    let mut fixed = true;
     for (node, reference) in &targets {
         let is_key = planner.is_group_key(*reference);
         if is_key {
@@ -167,11 +166,11 @@ fn partial_remote<'p>(
         if is_key && !converter.params.is_empty() {
             return Err(CHANGING_KEY);
         }
-        fixed &= converter.params.is_empty();
     }
     let converted = match known {
-        None if fixed && input.is_part() => {
-            converted(planner, input, below, &targets, target, &keys)?
+        None if input.is_part() => {
+            let whole = vec![true; targets.len()];
+            Converted::new(planner, below, &targets, whole, target, &keys)?
         }
         known => known,
     };
@@ -182,38 +181,9 @@ fn partial_remote<'p>(
         sent: groups,
         grouping: Some(Grouping { keys, having: Vec::new(), target, partial: true, converted }),
         refused: RefCell::default(),
+        sorting: OnceCell::new(),
         ..below.clone()
     })
-}
-
-/// The grouping of the first part, for those beside it; `None` if it can only be its own.
-fn converted<'p>(
-    planner: Planner<'p>,
-    input: Rel<'p>,
-    below: &Remote<'p>,
-    targets: &[(Node<'p>, u32)],
-    target: ScanTarget<'p>,
-    keys: &[Node<'p>],
-) -> Result<Option<Rc<Converted>>, Reason> {
-    let scope = Scope::new(&below.tables);
-    let [table] = below.tables.as_slice() else { return Ok(None) };
-    if !alike::is_remote(&scope, input) {
-        return Ok(None);
-    }
-    let mut converter = Converter::new(planner, &scope).with_aggregates();
-    let columns = build::above(&scope, &mut converter, target, true)?;
-    let keys: Result<Vec<Expr>, Reason> =
-        keys.iter().map(|key| key_expr(&scope, &mut converter, *key)).collect();
-    Ok(Some(Rc::new(Converted {
-        relation: table.relation,
-        table: Rc::clone(&table.table),
-        targets: targets.iter().map(|(node, _)| node.result_type()).collect(),
-        outputs: columns.outputs,
-        fetched: columns.fetched,
-        keys: keys?,
-        relied: scope.relied.get(),
-        styled: scope.styled.get(),
-    })))
 }
 
 /// The grouping as the source would compute it.
@@ -233,32 +203,48 @@ fn grouped_remote<'p>(
     };
     let mut target = ScanTarget::new();
     let mut keys = Vec::new();
+    let targets = grouped.targets();
+    let stage = pg_sys::UpperRelationKind::UPPERREL_GROUP_AGG;
+    let known = alike::beside(planner, input, below, stage, &targets).filter(|_| having.is_empty());
     // What can go as a whole goes; of the rest, its aggregates and keys.
-    let want = |target: &mut ScanTarget<'p>, node: Node<'p>| -> Result<(), Reason> {
-        match convert(node) {
-            Ok((expr, true)) if !matches!(expr, Expr::Literal(_)) => target.add(node),
-            _ => {
-                for part in node.parts(true) {
-                    convert(part)?;
-                    target.add(part);
-                }
-            }
+    let mut whole = Vec::new();
+    for (at, (node, reference)) in targets.iter().enumerate() {
+        let is_key = planner.is_group_key(*reference);
+        if is_key {
+            keys.push(*node);
         }
-        Ok(())
-    };
-    for (node, reference) in grouped.targets() {
-        if planner.is_group_key(reference) {
-            let mut converter = Converter::new(planner, &scope);
-            key_expr(&scope, &mut converter, node)?;
-            if !converter.params.is_empty() {
-                return Err(CHANGING_KEY);
+        let goes = match &known {
+            Some(known) => known.whole.get(at) == Some(&true),
+            None if is_key => {
+                let mut converter = Converter::new(planner, &scope);
+                key_expr(&scope, &mut converter, *node)?;
+                if !converter.params.is_empty() {
+                    return Err(CHANGING_KEY);
+                }
+                true
             }
-            keys.push(node);
-            target.add(node);
-        } else {
-            want(&mut target, node)?;
+            None => {
+                matches!(convert(*node), Ok((expr, true)) if !matches!(expr, Expr::Literal(_)))
+            }
+        };
+        whole.push(goes);
+        if goes {
+            target.add(*node);
+            continue;
+        }
+        for part in node.parts(true) {
+            if known.is_none() {
+                convert(part)?;
+            }
+            target.add(part);
         }
     }
+    let converted = match known {
+        None if input.is_part() && having.is_empty() => {
+            Converted::new(planner, below, &targets, whole, target, &keys)?
+        }
+        known => known,
+    };
     let mut there = Vec::new();
     for condition in having {
         // A condition on groups that stays here would need its own way of being checked.
@@ -272,8 +258,9 @@ fn grouped_remote<'p>(
     Ok(Remote {
         work: below.work + cost::group(below.sent, groups, expressions),
         sent,
-        grouping: Some(Grouping { keys, having: there, target, partial: false, converted: None }),
+        grouping: Some(Grouping { keys, having: there, target, partial: false, converted }),
         refused: RefCell::default(),
+        sorting: OnceCell::new(),
         ..below.clone()
     })
 }

@@ -167,7 +167,7 @@ unsafe extern "C-unwind" fn get_foreign_plan(
             local,
             if chosen.target.is_some() { 0 } else { rel.relid() },
             exprs,
-            planner::note_list(&chosen.plan.to_text()),
+            planner::note_list(&chosen.plan.pack()),
             chosen.target.map_or(std::ptr::null_mut(), |target| target.as_ptr()),
             std::ptr::null_mut(),
             outer,
@@ -227,7 +227,7 @@ unsafe extern "C-unwind" fn explain_foreign_scan(
         let out = Explain::new(state);
         (node, out, out.conditions(plan, (*plan).qual), node.state::<Scan>())
     };
-    if let Ok(plan) = ScanPlan::from_text(&node.plan_text()) {
+    if let Ok(plan) = ScanPlan::unpack(node.plan_note()) {
         explain::scan(out, &plan, &local, scan.as_deref());
     }
 }

@@ -4,12 +4,13 @@ use super::columns::Scope;
 use super::cost;
 use super::plan::{in_order, note, sorted_cost, whole_cost};
 use super::private::PathNote;
-use super::remote::{self, Condition, Kept, Remote, Shape};
+use super::remote::{self, Condition, Kept, Ready, Remote, Shape};
 use crate::pg::node::Kind;
 use crate::pg::planner::{Clause, Planner, Rel};
 use pgrx::pg_sys::JoinType;
-use std::cell::RefCell;
-use warehouse_core::predicate::{Bound, Expr, JoinKind, Reason, equated};
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+use warehouse_core::predicate::{Bound, JoinKind, Reason, equated};
 
 /// GetForeignJoinPaths: the whole join at the source, in any order and in the one the query wants.
 pub fn add_paths<'p>(
@@ -106,8 +107,8 @@ fn joined<'p>(
     let (pushed, kept) = remote::judge(planner, &tables, clauses);
     let mut on = Vec::new();
     let mut above = Vec::new();
-    for (clause, _) in &pushed {
-        let condition = Condition::Clause(clause.node());
+    for (clause, ready) in &pushed {
+        let condition = Condition::judged(*clause, ready);
         if is_outer && clause.is_above(join) { above.push(condition) } else { on.push(condition) }
     }
     // What decides which rows find a partner must be decided there.
@@ -168,6 +169,7 @@ fn joined<'p>(
         rescanned: left.rescanned || right.rescanned,
         clear: left.clear.iter().chain(&right.clear).cloned().collect(),
         refused: RefCell::default(),
+        sorting: OnceCell::new(),
     };
     if !is_yielded(&out, join) {
         return Err(Reason::WholeRow);
@@ -211,7 +213,7 @@ fn work<'p>(
     right: &Remote<'p>,
     outer: Rel<'p>,
     inner: Rel<'p>,
-    on: &[(Clause<'p>, Expr)],
+    on: &[(Clause<'p>, Rc<Ready>)],
     rows: f64,
 ) -> f64 {
     let hashed = left.work + right.work + cost::hash(left.sent, right.sent);
@@ -225,7 +227,7 @@ fn work<'p>(
         let fraction = (partners / to_rel.tuples().max(1.0)).min(1.0);
         let bounds: Vec<(String, Bound, f64)> = on
             .iter()
-            .filter_map(|(_, expr)| equated(expr, table.relation))
+            .filter_map(|(_, ready)| equated(&ready.expr, table.relation))
             .map(|column| (column.to_owned(), Bound::Equal, fraction))
             .collect();
         if bounds.is_empty() {

@@ -5,16 +5,18 @@
 //! built on it, [`add_ordered`] and [`add_limited`] for ORDER BY and LIMIT above, and
 //! [`super::build`] for the way that was chosen. Nothing here connects.
 
+use super::alike;
 use super::columns::{Eyes, ReplicaTable, Scope};
 use super::cost::{self, Ask};
 use super::known::{self, Known};
 use super::options::ServerOptions;
 use super::private::PathNote;
-use super::remote::{self, Condition, Kept, Remote};
+use super::remote::{self, Condition, Kept, Ready, Remote, Sorting};
 use super::sought;
 use super::taken;
 use crate::pg::error::{Error, Result};
 use crate::pg::node::{Kind, Node};
+use crate::pg::packed;
 use crate::pg::planner::{Clause, Cost, Outer, Planner, Rel, SortKey};
 use crate::pg::types;
 use crate::privacy::policy::Shown;
@@ -24,6 +26,7 @@ use crate::settings;
 use crate::wrappers::convert::{Converter, direction, direction_of_places};
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::{self, Oid};
+use std::rc::Rc;
 use warehouse_core::predicate::{Bound, Expr, Reason, SortTerm, bound};
 
 /// Rows that a table nobody has analyzed is taken to have.
@@ -74,7 +77,7 @@ pub fn size(planner: Planner<'_>, rel: Rel<'_>, relation: Oid) -> Result<()> {
     let scan = Scanned::new(planner, rel, &remote, &judged.0, &judged.1, rel.rows());
     (remote.work, remote.sent) = (scan.work, scan.sent);
     remote.conditions =
-        judged.0.iter().map(|(clause, _)| Condition::Clause(clause.node())).collect();
+        judged.0.iter().map(|(clause, ready)| Condition::judged(*clause, ready)).collect();
     remote.local = judged.1;
     rel.set_state(planner, Kept::Remote(Box::new(remote)));
     Ok(())
@@ -134,16 +137,21 @@ impl Scanned {
         planner: Planner<'p>,
         rel: Rel<'p>,
         remote: &Remote<'p>,
-        pushed: &[(Clause<'p>, Expr)],
+        pushed: &[(Clause<'p>, Rc<Ready>)],
         local: &[Clause<'p>],
         rows: f64,
     ) -> Scanned {
         // What the source finds by a masked value it need not send, although it is checked here too.
         let scope = Scope::new(&remote.tables);
-        let sought = local.iter().filter_map(|clause| {
-            sought::find(&scope, clause.node()).map(|found| (*clause, found.condition(0)))
-        });
-        let pushed: Vec<(Clause<'p>, Expr)> = pushed.iter().cloned().chain(sought).collect();
+        let sought: Vec<(Clause<'p>, Expr)> = local
+            .iter()
+            .filter_map(|clause| {
+                sought::find(&scope, clause.node()).map(|found| (*clause, found.condition(0)))
+            })
+            .collect();
+        let sought = sought.iter().map(|(clause, expr)| (*clause, expr));
+        let pushed: Vec<(Clause<'p>, &Expr)> =
+            pushed.iter().map(|(clause, ready)| (*clause, &ready.expr)).chain(sought).collect();
         let bounds: Vec<(String, Bound, f64)> = pushed
             .iter()
             .filter_map(|(clause, expr)| {
@@ -256,31 +264,30 @@ pub fn sorted_cost<'p>(
     if order.is_empty() {
         return None;
     }
-    let scope = Scope::new(&remote.tables);
-    let terms = match sort_terms(planner, rel, remote, &scope, order, &mut Vec::new()) {
-        Ok(terms) => terms,
+    // Parts that are alike are sorted alike, in the one order that is wanted of them all.
+    let sorting = if rel.is_part() {
+        let sorting = || match alike::elder(planner, rel, remote).and_then(|e| e.sorting.get()) {
+            Some(known) => Rc::clone(known),
+            None => Rc::new(sorting(planner, rel, remote, order)),
+        };
+        Rc::clone(remote.sorting.get_or_init(sorting))
+    } else {
+        Rc::new(sorting(planner, rel, remote, order))
+    };
+    let columns = match &sorting.columns {
+        Ok(columns) => columns,
         Err(reason) => {
-            if reason != ELSEWHERE {
-                remote.refuse("ORDER BY", &reason);
+            if *reason != ELSEWHERE {
+                remote.refuse("ORDER BY", reason);
             }
             return None;
         }
     };
-    let columns: Vec<&str> = terms
-        .iter()
-        .map_while(|term| match &term.expr {
-            Expr::Column(column) if column.cast_to.is_none() => Some(column.name.as_str()),
-            _ => None,
-        })
-        .collect();
-    // A B-tree also reads backwards, which turns NULLS LAST into NULLS FIRST.
-    let forward = terms.iter().all(|t| t.direction == "ASC" && !t.nulls_first);
-    let backward = terms.iter().all(|t| t.direction == "DESC" && t.nulls_first);
-    let whole = rel.is_table() && columns.len() == terms.len() && (forward || backward);
-    let indexed = remote
-        .tables
-        .first()
-        .is_some_and(|table| whole && cost::is_indexed(&table.table.indexes, &columns));
+    let indexed = columns.as_ref().is_some_and(|columns| {
+        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let first = remote.tables.first();
+        first.is_some_and(|table| cost::is_indexed(&table.table.indexes, &columns))
+    });
     if indexed {
         // Following the index costs more a row than reading in order, but starts at once.
         return Some(Cost { total: plain.startup + (plain.total - plain.startup) * 1.5, ..plain });
@@ -293,6 +300,31 @@ pub fn sorted_cost<'p>(
         startup: plain.total - sending + sorting,
         total: plain.total + sorting,
     })
+}
+
+fn sorting<'p>(
+    planner: Planner<'p>,
+    rel: Rel<'p>,
+    remote: &Remote<'p>,
+    order: &[SortKey<'p>],
+) -> Sorting {
+    let scope = Scope::new(&remote.tables);
+    let terms = match sort_terms(planner, rel, remote, &scope, order, &mut Vec::new()) {
+        Ok(terms) => terms,
+        Err(reason) => return Sorting { columns: Err(reason) },
+    };
+    let columns: Vec<String> = terms
+        .iter()
+        .map_while(|term| match &term.expr {
+            Expr::Column(column) if column.cast_to.is_none() => Some(column.name.clone()),
+            _ => None,
+        })
+        .collect();
+    // A B-tree also reads backwards, which turns NULLS LAST into NULLS FIRST.
+    let forward = terms.iter().all(|t| t.direction == "ASC" && !t.nulls_first);
+    let backward = terms.iter().all(|t| t.direction == "DESC" && t.nulls_first);
+    let whole = rel.is_table() && columns.len() == terms.len() && (forward || backward);
+    Sorting { columns: Ok(whole.then_some(columns)) }
 }
 
 /// GetForeignUpperPaths, ordered stage: ORDER BY above a grouping or a join, and a mark for the stage
@@ -458,7 +490,7 @@ pub fn sort_terms<'p>(
     Ok(terms)
 }
 
-/// A note on a path, as text.
-pub fn note(note: PathNote) -> String {
-    serde_json::to_string(&note).expect("invariant: names and numbers are always JSON")
+/// A note on a path, as bytes.
+pub fn note(note: PathNote) -> Vec<u8> {
+    packed::write(&note)
 }

@@ -1,4 +1,4 @@
-//! What a plan carries from the planner to the executor, as text.
+//! What a plan carries from the planner to the executor, as bytes.
 //!
 //! Plans are copied, cached and executed again, so nothing in here is a pointer.
 
@@ -7,6 +7,7 @@ use super::decode::Travel;
 use super::masked;
 use super::probe::Probe;
 use super::sought::SoughtNote;
+use crate::pg::packed;
 use crate::privacy::right::Clear;
 use serde::{Deserialize, Serialize};
 use warehouse_core::predicate::postgres::Template;
@@ -15,19 +16,14 @@ use warehouse_core::predicate::postgres::Template;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathNote {
     /// It sorts in the order the query wants.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sorted: bool,
     /// It applies LIMIT and OFFSET.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub limited: bool,
     /// It sends no more rows than the query takes: it is one of several parts of the query's relation.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub at_most: bool,
     /// It sends each row once.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub distinct: bool,
     /// It reads the rows of a batch of keys (see [`crate::wrappers::batch`]).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyed: Option<Keyed>,
 }
 
@@ -54,13 +50,10 @@ pub struct Fetched {
     /// It arrives as text.
     pub text: bool,
     /// It is a transition state, put together from several columns of the SELECT.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
     /// What is made of its values before anybody sees them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask: Option<MaskNote>,
     /// It is fetched for the mask of another column, and not shown.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hidden: bool,
 }
 
@@ -171,16 +164,12 @@ pub struct ScanPlan {
     /// The columns whose values are known.
     pub constants: Vec<Constant>,
     /// Without these the source is not asked.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<Gate>,
     /// The run-time values that are made clear before they are sent.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sought: Vec<SoughtNote>,
     /// What it takes from a batch of keys, if it is asked for one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyed: Option<Keyed>,
     /// The run-time values that hold the batch's keys, by their numbers.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub batched: Vec<usize>,
     /// Bytes expected of a row.
     pub row_size: i32,
@@ -191,30 +180,25 @@ pub struct ScanPlan {
     /// Why conditions stayed here.
     pub local: Vec<Local>,
     /// The protected columns that it reads in clear, for who has the right.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clear: Vec<Clear>,
     /// Text forms in it are made by this session's DateStyle and IntervalStyle.
-    #[serde(default)]
     pub styled: bool,
     /// Why what is above it stayed here.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<Refusal>,
     /// The relations; only for `warehouse.explain_pushdown()`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub relations: Vec<String>,
     /// What the source does, part by part; only for `warehouse.explain_pushdown()`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pushed: Vec<String>,
 }
 
 impl ScanPlan {
-    /// The text that goes into the plan.
-    pub fn to_text(&self) -> String {
-        serde_json::to_string(self).expect("invariant: strings and numbers are always JSON")
+    /// What goes into the plan.
+    pub fn pack(&self) -> Vec<u8> {
+        packed::write(self)
     }
 
-    /// The scan that a plan's text describes.
-    pub fn from_text(text: &str) -> Result<ScanPlan, serde_json::Error> {
-        serde_json::from_str(text)
+    /// The scan that a plan's note describes.
+    pub fn unpack(note: &[u8]) -> Result<ScanPlan, postcard::Error> {
+        packed::read(note)
     }
 }

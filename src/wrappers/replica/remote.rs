@@ -13,7 +13,7 @@ use crate::pg::planner::{Clause, Planner, Rel, ScanTarget};
 use crate::privacy::right::Clear;
 use crate::wrappers::convert::Converter;
 use pgrx::pg_sys::{self, Oid};
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use warehouse_core::predicate::{Expr, From, JoinKind, Reason, Rows};
 
@@ -44,6 +44,16 @@ pub struct Remote<'p> {
     pub clear: Vec<Clear>,
     /// What was not built on it at the source.
     pub refused: RefCell<Vec<Refusal>>,
+    /// How it would be sorted in the order that the query wants.
+    pub sorting: OnceCell<Rc<Sorting>>,
+}
+
+/// How a relation would be sorted at the source.
+#[derive(Debug)]
+pub struct Sorting {
+    /// The columns of its only table that it would be sorted by, if they could be those of an index; or why
+    /// it cannot be sorted so.
+    pub columns: Result<Option<Vec<String>>, Reason>,
 }
 
 /// FROM.
@@ -67,8 +77,8 @@ pub enum Shape<'p> {
 /// A condition of WHERE or ON.
 #[derive(Debug, Clone)]
 pub enum Condition<'p> {
-    /// An expression.
-    Clause(Node<'p>),
+    /// An expression, and what it is at the source where that is always the same.
+    Clause(Node<'p>, Option<Rc<Ready>>),
     /// `[NOT] EXISTS`: a semi-join or anti-join.
     Exists {
         /// NOT EXISTS.
@@ -78,6 +88,31 @@ pub enum Condition<'p> {
         /// WHERE.
         conditions: Vec<Condition<'p>>,
     },
+}
+
+/// A condition as the source would check it.
+#[derive(Debug)]
+pub struct Ready {
+    /// The condition.
+    pub expr: Expr,
+    /// It holds no value that comes with the execution.
+    fixed: bool,
+    /// It relies on the source collating as this database does.
+    relied: bool,
+    /// It relies on this session's styles.
+    styled: bool,
+}
+
+impl<'p> Condition<'p> {
+    /// A condition that has been judged.
+    pub fn judged(clause: Clause<'p>, ready: &Rc<Ready>) -> Condition<'p> {
+        Condition::Clause(clause.node(), ready.fixed.then(|| Rc::clone(ready)))
+    }
+
+    /// Whether it is this very clause.
+    pub fn is(&self, clause: Clause<'p>) -> bool {
+        matches!(self, Condition::Clause(node, _) if node.as_ptr() == clause.node().as_ptr())
+    }
 }
 
 /// GROUP BY.
@@ -139,6 +174,7 @@ impl<'p> Remote<'p> {
             rescanned: false,
             clear: Vec::new(),
             refused: RefCell::default(),
+            sorting: OnceCell::new(),
         }
     }
 
@@ -157,7 +193,8 @@ impl<'p> Remote<'p> {
         keys.iter().for_each(|key| target.add(*key));
         let having = Vec::new();
         let grouping = Some(Grouping { keys, having, target, partial: false, converted: None });
-        Remote { grouping, work, sent, refused: RefCell::default(), ..self.clone() }
+        let (refused, sorting) = (RefCell::default(), OnceCell::new());
+        Remote { grouping, work, sent, refused, sorting, ..self.clone() }
     }
 
     /// What errors call it.
@@ -226,7 +263,11 @@ fn all<'p>(
     let mut out = Vec::new();
     for condition in conditions {
         let expr = match condition {
-            Condition::Clause(node) => converter.condition(*node)?,
+            Condition::Clause(_, Some(ready)) => {
+                converter.rely(ready.relied, ready.styled);
+                ready.expr.clone()
+            }
+            Condition::Clause(node, None) => converter.condition(*node)?,
             Condition::Exists { not, shape, conditions } => Expr::Exists {
                 not: *not,
                 rows: Box::new(rows(tables, shape, conditions, converter)?),
@@ -245,14 +286,18 @@ pub fn judge<'p>(
     planner: Planner<'p>,
     tables: &[TableRef],
     clauses: impl IntoIterator<Item = Clause<'p>>,
-) -> (Vec<(Clause<'p>, Expr)>, Vec<Clause<'p>>) {
-    let scope = Scope::new(tables);
-    let mut converter = Converter::new(planner, &scope);
+) -> (Vec<(Clause<'p>, Rc<Ready>)>, Vec<Clause<'p>>) {
     let mut remote = Vec::new();
     let mut local = Vec::new();
     for clause in clauses {
+        let scope = Scope::new(tables);
+        let mut converter = Converter::new(planner, &scope);
         match converter.condition(clause.node()) {
-            Ok(expr) => remote.push((clause, expr)),
+            Ok(expr) => {
+                let fixed = converter.params.is_empty();
+                let (relied, styled) = (scope.relied.get(), scope.styled.get());
+                remote.push((clause, Rc::new(Ready { expr, fixed, relied, styled })));
+            }
             Err(_) => local.push(clause),
         }
     }

@@ -130,7 +130,7 @@ pub struct Scan {
 impl Scan {
     /// BeginForeignScan: prepares without connecting.
     pub fn begin(node: ScanNode<'_>) -> Result<Scan> {
-        let plan = ScanPlan::from_text(&node.plan_text()).map_err(|error| {
+        let plan = ScanPlan::unpack(node.plan_note()).map_err(|error| {
             Error::bug(format!("the plan of a foreign scan is damaged: {error}"))
         })?;
         right::check(&plan.clear)?;

@@ -7,9 +7,11 @@
 //! The session at the source has `search_path = pg_catalog`, so built-in names need no schema.
 
 mod clauses;
+mod lists;
 mod writer;
 
 pub use clauses::clauses;
+pub use lists::{Lists, lists};
 
 use super::{ColumnRef, Expr, Select};
 use serde::{Deserialize, Serialize};
@@ -95,9 +97,13 @@ pub fn select(select: &Select, quote: Quote<'_>) -> Template {
 
 /// Whether columns carry the alias of their relation.
 fn is_qualified(select: &Select) -> bool {
-    let mut exists = false;
-    select.walk(&mut |expr| exists |= matches!(expr, Expr::Exists { .. }));
-    exists || !select.rows.from.is_table() || is_shadowed(select)
+    let mut found = false;
+    select.walk(&mut |expr| found |= exists(expr));
+    found || !select.rows.from.is_table() || is_shadowed(select)
+}
+
+fn exists(expr: &Expr) -> bool {
+    matches!(expr, Expr::Exists { .. })
 }
 
 /// Whether a bare column in ORDER BY would be taken for an output of that name: PostgreSQL looks among
@@ -242,6 +248,57 @@ mod tests {
             select(&Select::of(vec![col("a")], rows), &plain).numbered(),
             "SELECT a FROM (SELECT t.* FROM app.t1 t WHERE age(t.xmin) <= 5) r1 WHERE b"
         );
+    }
+
+    #[test]
+    fn lists_that_are_written_once_make_the_same_select() {
+        let sum = Expr::Aggregate(Box::new(Aggregate {
+            name: "sum".to_owned(),
+            star: false,
+            distinct: false,
+            args: vec![col("b")],
+            variadic: false,
+            order: Vec::new(),
+            within_group: false,
+            filter: None,
+        }));
+        let equal = |name: &str| Expr::Operator {
+            op: OperatorName::builtin("="),
+            args: vec![col(name), Expr::Param { index: 0, of: of("integer") }],
+        };
+        for outputs in [vec![], vec![sum], vec![col("a"), col("Weird")]] {
+            for keys in [vec![], vec![col("a"), lit("1", "integer")]] {
+                let lists = lists(&outputs, &keys, &plain);
+                for conditions in [vec![], vec![equal("c"), equal("a")]] {
+                    for only in [None, Some("age(t.xmin) <= 5".to_owned())] {
+                        let From::Table { name, relation, computed, .. } = table(1, Vec::new())
+                        else {
+                            unreachable!("a table");
+                        };
+                        let from = From::Table { name, relation, computed, only };
+                        let rows = Rows { from, conditions: conditions.clone() };
+                        let found = lists.select(&rows, &plain).expect("one table");
+                        let mut query = Select::of(outputs.clone(), rows);
+                        query.group_by = Some(keys.clone());
+                        assert_eq!(found, select(&query, &plain));
+                    }
+                }
+            }
+        }
+        let join = From::Join {
+            kind: JoinKind::Inner,
+            left: Box::new(table(1, Vec::new())),
+            right: Box::new(table(2, Vec::new())),
+            on: Vec::new(),
+        };
+        let rows = Rows { from: join, conditions: Vec::new() };
+        assert_eq!(lists(&[], &[], &plain).select(&rows, &plain), None);
+        let exists = Expr::Exists {
+            not: false,
+            rows: Box::new(Rows { from: table(2, Vec::new()), conditions: Vec::new() }),
+        };
+        let rows = Rows { from: table(1, Vec::new()), conditions: vec![exists] };
+        assert_eq!(lists(&[], &[], &plain).select(&rows, &plain), None);
     }
 
     #[test]

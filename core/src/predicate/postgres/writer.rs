@@ -19,21 +19,14 @@ pub struct Writer<'a> {
 impl Writer<'_> {
     /// A SELECT.
     pub fn select(&mut self, select: &Select) {
-        self.out.push(if select.distinct { "SELECT DISTINCT " } else { "SELECT " });
-        for (i, output) in select.outputs.iter().enumerate() {
-            if i > 0 {
-                self.out.push(", ");
-            }
-            self.expr(output);
-        }
-        if !select.outputs.is_empty() {
-            self.out.push(" ");
+        if select.distinct {
+            self.out.push("SELECT DISTINCT ");
+            self.listed(&select.outputs);
+        } else {
+            self.outputs(&select.outputs);
         }
         self.rows(&select.rows);
-        for (i, key) in select.group_by.iter().flatten().enumerate() {
-            self.out.push(if i == 0 { " GROUP BY " } else { ", " });
-            self.key(key);
-        }
+        self.keys(select.group_by.as_deref().unwrap_or_default());
         for (i, condition) in select.having.iter().enumerate() {
             self.out.push(if i == 0 { " HAVING " } else { " AND " });
             self.expr(condition);
@@ -47,7 +40,29 @@ impl Writer<'_> {
         }
     }
 
-    fn rows(&mut self, rows: &Rows) {
+    /// SELECT and its list, up to FROM.
+    pub fn outputs(&mut self, outputs: &[Expr]) {
+        self.out.push("SELECT ");
+        self.listed(outputs);
+    }
+
+    fn listed(&mut self, outputs: &[Expr]) {
+        self.list(outputs);
+        if !outputs.is_empty() {
+            self.out.push(" ");
+        }
+    }
+
+    /// GROUP BY, if there is a key.
+    pub fn keys(&mut self, keys: &[Expr]) {
+        for (i, key) in keys.iter().enumerate() {
+            self.out.push(if i == 0 { " GROUP BY " } else { ", " });
+            self.key(key);
+        }
+    }
+
+    /// FROM and WHERE.
+    pub fn rows(&mut self, rows: &Rows) {
         self.out.push("FROM ");
         self.from(&rows.from);
         for (i, condition) in rows.conditions.iter().enumerate() {
