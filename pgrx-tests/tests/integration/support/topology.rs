@@ -61,14 +61,12 @@ impl Topology {
         self.run("02b-grants.sql").map(|_| ())
     }
 
-    /// Makes tables of Braintree and Airtable, emulated, as the demo does. What they hold is what the
-    /// production databases held when the first test asked.
-    pub fn apis(&self) -> Result<&'static Services> {
-        static SHARED: Shared<Services> = Shared::new();
-        let services = SHARED.get(|| {
-            self.make_key()?;
-            Shop::read(&Books::of(self.sites)?)?.start()
-        })?;
+    /// Makes tables of Braintree and Airtable, emulated for this test alone, as the demo does. What they
+    /// hold is what the production databases hold.
+    pub fn apis(&self) -> Result<Services> {
+        static KEY: Shared<()> = Shared::new();
+        KEY.get(|| self.make_key())?;
+        let services = Shop::read(&Books::of(self.sites)?)?.start()?;
         let psql = services.told(self.sites.warehouse_psql(&self.database));
         psql.file(&demo_file("warehouse/02f-apis.sql"))?.ok()?;
         Ok(services)
