@@ -105,7 +105,7 @@ impl Story {
     }
 
     /// Whether the extension may have been missing since that was so for the `turns`th time.
-    fn has_turned(&self, turns: usize) -> bool {
+    pub fn has_turned(&self, turns: usize) -> bool {
         turns % 2 == 1 || turns != self.turns()
     }
 
