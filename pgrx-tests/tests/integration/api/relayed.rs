@@ -37,12 +37,12 @@ fn whoever_takes_over_is_the_only_one() -> Result<()> {
     let log = apis.braintree.log();
     let truth = rows(&mut client, QUESTION)?;
     let once = log.entries().len();
+    let mut sessions = (0..SESSIONS).map(|_| apis.client()).collect::<Result<Vec<Client>>>()?;
     for round in 0..ROUNDS {
         rows(&mut client, "SELECT warehouse.clear_cache('braintree')")?;
         log.clear();
         apis.braintree.set_delay(DELAY);
         apis.braintree.arm(Fault::new(What::Status(404, None)).times(FAILING));
-        let mut sessions = (0..SESSIONS).map(|_| apis.client()).collect::<Result<Vec<Client>>>()?;
         let (failed, most) = thread::scope(|scope| -> Result<(u64, i64)> {
             let all: Vec<_> = sessions
                 .iter_mut()
@@ -100,7 +100,8 @@ fn one_of_those_who_wait_takes_over_what_breaks_off() -> Result<()> {
     for end in ["pg_cancel_backend", "pg_terminate_backend", "fault"] {
         rows(&mut client, "SELECT warehouse.clear_cache('braintree')")?;
         log.clear();
-        apis.braintree.set_delay(Duration::from_millis(60));
+        // The first does not get through before all of them wait.
+        apis.braintree.set_delay(Duration::from_secs(1));
         let mut first = apis.client()?;
         let mut others = (0..WAITING).map(|_| apis.client()).collect::<Result<Vec<Client>>>()?;
         thread::scope(|scope| -> Result<()> {
@@ -109,6 +110,8 @@ fn one_of_those_who_wait_takes_over_what_breaks_off() -> Result<()> {
             let others: Vec<_> =
                 others.iter_mut().map(|session| scope.spawn(|| rows(session, QUESTION))).collect();
             until(&mut client, |busy, waiting| (busy, waiting) == (1, WAITING as i64))?;
+            apis.braintree.set_delay(Duration::from_millis(100));
+            let begun = log.entries().len();
             if end == "fault" {
                 apis.braintree.arm(Fault::new(What::Status(404, None)));
             } else {
@@ -117,7 +120,6 @@ fn one_of_those_who_wait_takes_over_what_breaks_off() -> Result<()> {
             }
             let error = first.join().map_err(|_| anyhow!("the first panicked"))?;
             ensure!(error.is_err(), "{end}: the first got through");
-            let begun = log.entries().len();
             // One takes over, and until it has all there is one who is at it.
             until(&mut client, |busy, waiting| (busy, waiting) == (1, WAITING as i64 - 1))?;
             let mut looked = 0;
@@ -128,23 +130,22 @@ fn one_of_those_who_wait_takes_over_what_breaks_off() -> Result<()> {
                 }
                 if busy == 0 {
                     // All is there; who waits has yet to look.
-                    let all = log.entries();
-                    let is_answered = all.iter().all(|one| one.took.is_some());
-                    ensure!(is_answered && all.len() >= begun + once - 1, "{end}: nobody is at it");
+                    let more = log.entries().len() - begun;
+                    ensure!(more >= once, "{end}: nobody is at it after {more} requests");
                     break;
                 }
                 ensure!(busy == 1, "{end}: {busy} are at it while {waiting} wait");
                 looked += 1;
                 thread::sleep(Duration::from_millis(2));
             }
-            ensure!(looked > 20, "{end}: looked only {looked} times");
+            ensure!(looked > 5, "{end}: looked only {looked} times");
             for one in others {
                 let found = one.join().map_err(|_| anyhow!("one who waited panicked"))??;
                 ensure!(found == truth, "{end}: {found}, not {truth}");
             }
-            // One request may have been sent before the first was known to be over.
+            // The first may have sent some more before it was over; a second fetch would be all of them.
             let more = log.entries().len() - begun;
-            ensure!((once - 1..=once).contains(&more), "{end}: {more} requests, {once} once");
+            ensure!((once..2 * once).contains(&more), "{end}: {more} requests, {once} once");
             Ok(())
         })?;
         apis.braintree.set_delay(Duration::ZERO);
