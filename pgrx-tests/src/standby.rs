@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use postgres::NoTls;
 
 use crate::RunDir;
@@ -72,6 +72,14 @@ impl Standby {
             }
             thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Makes it a primary, which has all that it has received; returns when it takes writes.
+    pub fn promote(self) -> Result<Cluster> {
+        let mut here = self.cluster.connect("postgres")?;
+        let promoted: bool = here.query_one("SELECT pg_promote(true, 60)", &[])?.get(0);
+        ensure!(promoted, "standby {} was not promoted", self.cluster.name());
+        Ok(self.cluster)
     }
 }
 

@@ -57,7 +57,8 @@ pub fn lock_followed(id: i32) -> Result<()> {
     Ok(())
 }
 
-/// Computes the groups anew that rows of these relations belong to.
+/// Computes the groups anew that rows of these relations belong to. Whoever is done with changes has them
+/// [verified](verify): in between, a site's part may break a test that all of them hold.
 pub fn follow(waiting: &[i32], changed: &[&Delta]) -> Result<()> {
     if changed.iter().all(|delta| delta.rows == 0) {
         return Ok(());
@@ -106,7 +107,6 @@ fn one(definition: &Definition, changed: &[&Delta]) -> Result<()> {
         })
     })
     .map_err(|error| apply::explained(definition, error))?;
-    verify::before_readers(definition, definition.relation(), &target.name, &mut report)?;
     let as_of = AsOf { mark: None, time: None };
     sources::remember(definition, &sources.sites[0], &as_of, &sources::Watermark::Keep, None)?;
     report.succeeded("", None);
@@ -114,6 +114,22 @@ fn one(definition: &Definition, changed: &[&Delta]) -> Result<()> {
     report.capture = "change";
     super::refresh::record(definition, "change", None, &report)?;
     super::refresh::succeeded(definition, &report)
+}
+
+/// Tests and gates of all that follows a table, directly or not.
+///
+/// # Errors
+/// 23514 for what does not hold.
+pub fn verify(definition: &Definition, report: &mut Report) -> Result<()> {
+    for id in of(definition)? {
+        let Some(follower) = Definition::locked(id, true)? else { continue };
+        let _environment = Environment::enter(&follower)?;
+        let relation = follower.relation();
+        verify::before_readers(&follower, relation, &columns::qualified(relation), report)
+            .map_err(|error| error.within(&follower.name()))?;
+        verify(&follower, report)?;
+    }
+    Ok(())
 }
 
 /// For each column of the grouping, the condition that finds the values in these rows; `None` for too

@@ -246,6 +246,7 @@ fn difference(
         report.phase("apply");
         if let Some(changed) = changed {
             dependents::follow(&waiting, &[&changed])?;
+            dependents::verify(definition, report)?;
             report.phase("dependents");
         }
         Ok::<(), Error>(())

@@ -132,6 +132,9 @@ fn work(definition: &Definition, how: &How) -> Result<Report> {
     progress::phase(Phase::Verifying, None);
     let name = qualified(definition.relation());
     verify::before_readers(definition, definition.relation(), &name, &mut report)?;
+    if report.changed() > 0 {
+        dependents::verify(definition, &mut report)?;
+    }
     report.phase("verify");
     if report.changed() as f64 > ANALYZE_SHARE * rows(definition) {
         identity::acting_as(definition.owner(), || sql::execute(&format!("ANALYZE {name}")))?;

@@ -1,7 +1,7 @@
 //! The planner's hook.
 
 use super::guc::Level;
-use super::list;
+use super::{list, two_levels};
 use pgrx::pg_sys::{self, Oid};
 use std::cell::Cell;
 use std::ffi::c_char;
@@ -45,20 +45,29 @@ unsafe extern "C-unwind" fn planner(
     // SAFETY: the planner's own query.
     unsafe { look(query, &mut seen) };
     let watcher = WATCHER.get().filter(|_| !seen.tables.is_empty());
-    let _level = watcher.and_then(|watcher| watcher(&seen));
-    match NEXT.get() {
+    let level = watcher.and_then(|watcher| watcher(&seen));
+    let plan = |query: *mut pg_sys::Query| match NEXT.get() {
         // SAFETY: another hook, called as Postgres would.
         Some(next) => unsafe {
             pg_sys::ffi::pg_guard_ffi_boundary(|| next(query, text, options, params))
         },
         // SAFETY: as Postgres calls it without a hook.
         None => unsafe { pg_sys::standard_planner(query, text, options, params) },
+    };
+    // SAFETY: the planner's own query, which is copied before it is planned.
+    let other = if level.is_some() { unsafe { two_levels::of(query) } } else { None };
+    let planned = plan(query);
+    let Some(other) = other.map(plan) else { return planned };
+    // SAFETY: two plans.
+    unsafe {
+        let cost = |plan: *mut pg_sys::PlannedStmt| (*(*plan).planTree).total_cost;
+        if cost(other) < cost(planned) { other } else { planned }
     }
 }
 
 /// # Safety
 /// `query` is NULL or a valid query.
-unsafe fn look(query: *mut pg_sys::Query, seen: &mut Seen) {
+pub(super) unsafe fn look(query: *mut pg_sys::Query, seen: &mut Seen) {
     // SAFETY: the range tables and CTEs of a valid query; deep nesting raises an ordinary ERROR.
     unsafe {
         pg_sys::check_stack_depth();

@@ -39,6 +39,7 @@ pub mod statistics;
 pub mod subtransaction;
 pub mod temp_file;
 pub mod tuple;
+mod two_levels;
 pub mod types;
 pub mod upper_hook;
 pub mod utility;

@@ -8,6 +8,7 @@ use crate::materialize::columns::qualified;
 use crate::materialize::definition::{Capture, Definition};
 use crate::materialize::dependents;
 use crate::materialize::environment::Environment;
+use crate::materialize::report::Report;
 use crate::pg::catalog::{self, Attribute};
 use crate::pg::delta::{self, Delta};
 use crate::pg::error::{Error, Result};
@@ -146,7 +147,8 @@ fn change(
         if done != all.len() as u64 {
             return Err(Error::bug(format!("{done} of {} rows were changed", all.len())));
         }
-        dependents::follow(&waiting, &changed.iter().collect::<Vec<_>>())
+        dependents::follow(&waiting, &changed.iter().collect::<Vec<_>>())?;
+        dependents::verify(definition, &mut Report::new())
     })
 }
 

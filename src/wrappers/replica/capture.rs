@@ -25,12 +25,16 @@ pub struct Moment {
     pub as_of: Option<String>,
 }
 
+/// A promoted standby writes its new timeline down as the end of its recovery at once, and as that of its
+/// last checkpoint minutes later (CreateEndOfRecoveryRecord() in xlog.c).
 const MOMENT: &str = "SELECT pg_catalog.json_build_object( \
     'xmin', pg_catalog.pg_snapshot_xmin(s.now)::text, 'xmax', pg_catalog.pg_snapshot_xmax(s.now)::text, \
     'system', CASE WHEN pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') \
       AND pg_catalog.has_function_privilege('pg_catalog.pg_control_checkpoint()', 'EXECUTE') \
-      THEN (SELECT c.system_identifier::text || '/' || p.timeline_id \
-        FROM pg_catalog.pg_control_system() c, pg_catalog.pg_control_checkpoint() p) END, \
+      AND pg_catalog.has_function_privilege('pg_catalog.pg_control_recovery()', 'EXECUTE') \
+      THEN (SELECT c.system_identifier::text || '/' || GREATEST(p.timeline_id, r.min_recovery_end_timeline) \
+        FROM pg_catalog.pg_control_system() c, pg_catalog.pg_control_checkpoint() p, \
+          pg_catalog.pg_control_recovery() r) END, \
     'as_of', CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.now() \
       WHEN pg_catalog.pg_last_wal_receive_lsn() <= pg_catalog.pg_last_wal_replay_lsn() \
         AND EXISTS (SELECT FROM pg_catalog.pg_stat_wal_receiver r WHERE r.pid IS NOT NULL) THEN pg_catalog.now() \

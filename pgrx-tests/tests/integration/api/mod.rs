@@ -4,7 +4,8 @@
 //! rows with what the emulators generated, `oracle` random conditions with the same over plain tables,
 //! `pushed` what is asked with conditions, `broken` and `faults` what goes wrong at the API, `limited`
 //! many sessions at once, `interrupted` cancels and early stops, `cached` answers that are used again,
-//! `shared` those of all sessions, `kept` tables that follow an API, `masked` the policy, `analyzed` statistics, `explain_pushdown()` and `classify_schema()`.
+//! `shared` those of all sessions, `relayed` one session after another that fetches for all,
+//! `kept` tables that follow an API, `masked` the policy, `analyzed` statistics, `explain_pushdown()` and `classify_schema()`.
 
 mod analyzed;
 mod broken;
@@ -18,6 +19,7 @@ mod masked;
 mod oracle;
 mod predicates;
 mod pushed;
+mod relayed;
 mod shared;
 mod truth;
 

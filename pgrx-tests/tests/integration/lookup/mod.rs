@@ -3,13 +3,15 @@
 //!
 //! Every join here is compared with the same one over local copies. `joins` is about kinds of join and
 //! conditions, `keys` about the types of keys, `merged` about the sites of merged tables, `again` about
-//! joins that start again or are read in pieces, `choice` about when the planner takes it, `shown` about
-//! EXPLAIN, `implied` about conditions that follow from others, `broken` about ends in mid-join,
-//! `memory` and `roles` about what they say. `parts` and `reasons` are about `explain_pushdown()`.
+//! joins that start again or are read in pieces, `choice` about when the planner takes it, `counted` about
+//! what conditions that are checked here cost, `shown` about EXPLAIN, `implied` about conditions that
+//! follow from others, `broken` about ends in mid-join, `memory` and `roles` about what they say. `parts`
+//! and `reasons` are about `explain_pushdown()`.
 
 mod again;
 mod broken;
 mod choice;
+mod counted;
 mod implied;
 mod joins;
 mod keys;

@@ -3,7 +3,8 @@
 //! `strategies` is about finding and applying changes, `exchange` about what readers see of a full
 //! refresh, `sites` about merged sources and dead ones, `definition` about what a definition makes and
 //! how it changes, `verified` about data tests and gates, `groups` about aggregates that follow changes,
-//! `batches` about microbatches, `shown` about what people look at, `found` about what `model` has found.
+//! `batches` about microbatches, `shown` about what people look at, `found` about what `model` has found,
+//! `promoted` about sources whose standby becomes the primary.
 
 mod batches;
 mod definition;
@@ -11,6 +12,7 @@ mod exchange;
 mod found;
 mod groups;
 mod model;
+mod promoted;
 mod shown;
 mod sites;
 mod strategies;

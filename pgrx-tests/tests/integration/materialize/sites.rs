@@ -214,3 +214,37 @@ fn an_owner_below_row_level_security() -> Result<()> {
     refused(&mut client, &refresh(""))?.says("42501", &["row-level security"])?;
     ground.agree()
 }
+
+/// What a follower must not show fails the run, not the site that brings it; what it shows while some of
+/// the sites have been applied does not count.
+#[test]
+fn tests_of_a_follower_count_for_all_sites_together() -> Result<()> {
+    let mut ground = merged("followertests")?;
+    ground.materialize("unique_key => '{site,id}', capture => 'diff', strategy => 'merge'")?;
+    run(
+        &mut ground.client,
+        r#"SELECT warehouse.materialize('mart.initials', 'SELECT left(name, 3) AS initial, count(*) AS n
+             FROM mart.people WHERE name LIKE ''new%'' GROUP BY 1', capture => 'change',
+             tests => '{"sql": ["SELECT FROM {this} WHERE n < 4"]}')"#,
+    )?;
+    ground.at(0, "UPDATE app.people SET name = 'new' WHERE id < 5")?;
+    ensure!(ground.refresh("")?.starts_with("succeeded|0|4|0"));
+    // Two leave at the first site, which is the first that is applied, and come at the last.
+    ground.at(0, "UPDATE app.people SET name = 'old' WHERE id < 3")?;
+    ground.at(2, "UPDATE app.people SET name = 'new' WHERE id < 3")?;
+    let found = ground.refresh("")?;
+    ensure!(found.starts_with("succeeded|0|4|0"), "{found}");
+    ground.at(1, "UPDATE app.people SET name = 'other' WHERE id = 9")?;
+    ground.at(2, "UPDATE app.people SET name = 'gone' WHERE id < 3")?;
+    refused(&mut ground.client, "SELECT warehouse.refresh('mart.people')")?
+        .says("23514", &["mart.initials", "sql[0]"])?;
+    expect(
+        &mut ground.client,
+        "SELECT count(*) FROM mart.people WHERE name IN ('other', 'gone'); SELECT n FROM mart.initials",
+        "0\n4",
+    )?;
+    ground.at(0, "UPDATE app.people SET name = 'new' WHERE id < 3")?;
+    let found = ground.refresh("")?;
+    ensure!(found.starts_with("succeeded|0|5|0"), "{found}");
+    ground.agree()
+}

@@ -2,14 +2,15 @@
 //!
 //! `aggregates` is about what sites compute for themselves, `alike` about sites whose tables are and are
 //! not alike, `columns` about the union of columns and types, `drift` about running it again, `pruning`
-//! about the sites that are left alone, `names` about hostile ones, `status` about `replica_status()`, and
-//! `arguments` about what is refused.
+//! about the sites that are left alone, `levels` about groupings with DISTINCT aggregates, `names` about
+//! hostile ones, `status` about `replica_status()`, and `arguments` about what is refused.
 
 mod aggregates;
 mod alike;
 mod arguments;
 mod columns;
 mod drift;
+mod levels;
 mod names;
 mod pruning;
 mod status;

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use postgres::Client;
 use warehouse_tests::Stop;
 use warehouse_tests::timing::within;
@@ -83,7 +83,7 @@ impl<'t> Disturber<'t> {
                     OR (backend_type = 'client backend' AND pid <> pg_backend_pid()) \
                     ORDER BY backend_type <> 'warehouse refresh', random() LIMIT 1";
         let warehouse = &self.ground.warehouse;
-        self.story.will_crash();
+        self.story.crash();
         if random.percent(50) {
             let pid: i32 = self.client.query_one(find, &[])?.get(0);
             self.story.tell("kill -9", pid.to_string());
@@ -98,18 +98,21 @@ impl<'t> Disturber<'t> {
             warehouse.start()?;
         }
         self.client = self.ground.client()?;
+        self.story.crash();
         Ok(())
     }
 
     fn take_down(&mut self, random: &mut Random) -> Result<()> {
         let at = random.below(SITES.len());
-        let standby = &self.ground.sites[at].standby;
+        let site = self.ground.site(at);
+        let Some(standby) = &site.standby else { return Ok(()) };
         let hangs = random.percent(40);
         if hangs {
             standby.pause();
         } else {
             standby.stop(if random.percent(50) { Stop::Fast } else { Stop::Immediate })?;
         }
+        drop(site);
         self.down = Some((at, hangs, random.between(5, 40)));
         self.story.tell(if hangs { "hang" } else { "stop" }, SITES[at]);
         Ok(())
@@ -118,7 +121,8 @@ impl<'t> Disturber<'t> {
     /// Lets the standby that is down come back.
     pub fn revive(&mut self) -> Result<()> {
         if let Some((at, hangs, _)) = self.down.take() {
-            let standby = &self.ground.sites[at].standby;
+            let site = self.ground.site(at);
+            let standby = site.standby.as_ref().context("a standby that is down")?;
             if hangs {
                 standby.resume()
             } else {

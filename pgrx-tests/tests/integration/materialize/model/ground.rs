@@ -1,11 +1,14 @@
-//! Three primaries with hot standbys, and a warehouse that knows the standbys alone.
+//! Three primaries with hot standbys, and a warehouse that knows the standbys alone: until one of them is
+//! promoted, and then it, until that has a standby of its own.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use postgres::Client;
-use warehouse_tests::{Cluster, Standby};
+use postgres::error::SqlState;
+use warehouse_tests::{Cluster, Standby, Stop};
 
 use crate::ask::{declare, run};
 use crate::support::{READER, READER_PASSWORD};
@@ -21,18 +24,30 @@ pub const DATABASE: &str = "model";
 /// How long the warehouse may take to recover.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How often dropping the extension may meet a deadlock with those who use it.
+const ATTEMPTS: usize = 10;
+
 /// One site.
 pub struct Site {
     /// Where it writes.
     pub primary: Cluster,
-    /// Where it is read.
-    pub standby: Standby,
+    /// Where it is read; without one, at the primary.
+    pub standby: Option<Standby>,
+    /// Standbys that it has had.
+    standbys: usize,
+}
+
+impl Site {
+    /// Where the warehouse reads it.
+    fn port(&self) -> u16 {
+        self.standby.as_ref().map_or(self.primary.port(), |standby| standby.port())
+    }
 }
 
 /// All clusters.
 pub struct Ground {
     /// In the order of [`SITES`].
-    pub sites: Vec<Site>,
+    sites: Vec<Mutex<Site>>,
     /// The warehouse.
     pub warehouse: Cluster,
 }
@@ -54,29 +69,97 @@ impl Ground {
                 .collect::<Result<Vec<Site>>>()?;
             Ok((sites, warehouse))
         })?;
-        let ground = Ground { sites, warehouse };
-        ground.declare()?;
+        let ground = Ground { sites: sites.into_iter().map(Mutex::new).collect(), warehouse };
+        ground.warehouse.execute("postgres", &format!("CREATE DATABASE {DATABASE}"))?;
+        let mut client = ground.client()?;
+        run(&mut client, "CREATE EXTENSION amcheck; CREATE SCHEMA mart")?;
+        ground.declare(&mut client)?;
+        for mart in marts::ALL {
+            run(&mut client, &mart.call())?;
+        }
         Ok(ground)
     }
 
-    fn declare(&self) -> Result<()> {
-        self.warehouse.execute("postgres", &format!("CREATE DATABASE {DATABASE}"))?;
-        let mut client = self.client()?;
-        run(&mut client, "CREATE EXTENSION warehouse; CREATE EXTENSION amcheck")?;
-        for (name, site) in SITES.iter().zip(&self.sites) {
-            let port = site.standby.port();
-            declare(&mut client, name, port, DATABASE, ", connect_timeout '2'")?;
+    /// The extension, and the sites as tables.
+    fn declare(&self, client: &mut Client) -> Result<()> {
+        run(client, "CREATE EXTENSION warehouse")?;
+        for (at, name) in SITES.iter().enumerate() {
+            let port = self.site(at).port();
+            declare(client, name, port, DATABASE, ", connect_timeout '2'")?;
         }
-        run(&mut client, merge())?;
+        run(client, merge())?;
         run(
-            &mut client,
+            client,
             "CREATE SCHEMA plain; IMPORT FOREIGN SCHEMA app LIMIT TO (ledger) FROM SERVER a INTO plain; \
              CREATE TABLE plain.size (up_to numeric PRIMARY KEY, name text); \
-             INSERT INTO plain.size VALUES (-1000000, 'small'), (0, 'middle'), (1000000, 'large'); \
-             CREATE SCHEMA mart",
+             INSERT INTO plain.size VALUES (-1000000, 'small'), (0, 'middle'), (1000000, 'large')",
+        )
+    }
+
+    /// A site, by its place in [`SITES`].
+    pub fn site(&self, at: usize) -> MutexGuard<'_, Site> {
+        self.sites[at].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The standby of a site becomes its primary. With `loses`, the former one crashes, and what the
+    /// standby has not received is lost.
+    pub fn promote(&self, at: usize, loses: bool) -> Result<()> {
+        let mut site = self.site(at);
+        let standby = site.standby.take().context("a site without a standby")?;
+        if loses {
+            site.primary.kill9();
+        } else {
+            site.primary.stop(Stop::Fast)?;
+        }
+        site.primary = standby.promote()?;
+        Ok(())
+    }
+
+    /// A site that is read at its primary gets a standby, which is read from now on.
+    pub fn follow(&self, at: usize) -> Result<()> {
+        let mut site = self.site(at);
+        site.standbys += 1;
+        let name = format!("model_{}_standby_{}", SITES[at], site.standbys);
+        let standby = standby_of(&site.primary, &name)?;
+        let port = standby.port();
+        site.standby = Some(standby);
+        let address = format!("ALTER SERVER {} OPTIONS (SET port '{port}')", SITES[at]);
+        run(&mut self.client()?, &address)
+    }
+
+    /// Drops the extension with all that hangs on it. The tables stay.
+    pub fn drop_extension(&self) -> Result<()> {
+        let mut client = self.client()?;
+        run(&mut client, "SET statement_timeout = '60s'; SET client_min_messages = warning")?;
+        for _ in 0..ATTEMPTS {
+            match client.batch_execute("DROP EXTENSION warehouse CASCADE") {
+                Err(error) if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED) => {}
+                outcome => return outcome.context("DROP EXTENSION"),
+            }
+        }
+        Err(anyhow!("the extension cannot be dropped because of deadlocks"))
+    }
+
+    /// Creates it again and defines everything anew. Readers find a table at every moment: the former one,
+    /// or the one that has taken its name and is full.
+    pub fn create_extension(&self) -> Result<()> {
+        let mut client = self.client()?;
+        run(
+            &mut client,
+            "SET statement_timeout = '60s'; SET client_min_messages = warning; \
+             DROP SCHEMA main, main_sites, plain CASCADE",
         )?;
-        for mart in marts::ALL {
-            run(&mut client, &mart.call())?;
+        self.declare(&mut client)?;
+        for group in marts::groups() {
+            // Those that follow others come first: so lock those who read both.
+            let names: Vec<&str> = group.iter().rev().map(|mart| mart.name).collect();
+            let names = names.join(", ");
+            let calls: Vec<String> = group.iter().map(|mart| mart.call()).collect();
+            let calls = calls.join("; ");
+            run(
+                &mut client,
+                &format!("BEGIN; LOCK TABLE {names}; DROP TABLE {names}; {calls}; COMMIT"),
+            )?;
         }
         Ok(())
     }
@@ -111,7 +194,10 @@ impl Ground {
 
     /// Waits until every standby shows what its primary has committed.
     pub fn wait_for_replay(&self) -> Result<()> {
-        self.sites.iter().try_for_each(|site| site.standby.wait_for_replay())
+        (0..SITES.len()).try_for_each(|at| match &self.site(at).standby {
+            Some(standby) => standby.wait_for_replay(),
+            None => Ok(()),
+        })
     }
 }
 
@@ -120,7 +206,7 @@ pub fn merge() -> &'static str {
     "SELECT FROM warehouse.merge_schema('main', '[ \
        {\"server\": \"a\", \"schema\": \"app\", \"site\": \"a\"}, \
        {\"server\": \"b\", \"schema\": \"app\", \"site\": \"b\"}, \
-       {\"server\": \"c\", \"schema\": \"app\", \"site\": \"c\"}]', tables => '{account,event}')"
+       {\"server\": \"c\", \"schema\": \"app\", \"site\": \"c\"}]', tables => '{account,event,member}')"
 }
 
 fn site(name: &str) -> Result<Site> {
@@ -129,11 +215,15 @@ fn site(name: &str) -> Result<Site> {
     primary.execute("postgres", &format!("GRANT pg_read_all_data TO {READER}"))?;
     primary.execute("postgres", &format!("CREATE DATABASE {DATABASE}"))?;
     primary.execute(DATABASE, include_str!("source.sql"))?;
-    let standby = Standby::of(&primary, &format!("model_{name}_standby"))
+    let standby = standby_of(&primary, &format!("model_{name}_standby"))?;
+    standby.wait_for_replay()?;
+    Ok(Site { primary, standby: Some(standby), standbys: 1 })
+}
+
+fn standby_of(primary: &Cluster, name: &str) -> Result<Standby> {
+    Standby::of(primary, name)
         .setting("hot_standby_feedback", "on")
         .setting("max_standby_streaming_delay", "1s")
         .setting("wal_receiver_status_interval", "1s")
-        .start()?;
-    standby.wait_for_replay()?;
-    Ok(Site { primary, standby })
+        .start()
 }

@@ -25,6 +25,8 @@ pub enum Holds {
     Filled,
     /// The rows are those of its query, which reads another table here.
     Follows,
+    /// There are rows, and none that its tests or its gate keep out: a query finds them in `{rows}`.
+    Gated(&'static str),
     /// The source may be empty.
     Nothing,
 }
@@ -69,6 +71,10 @@ impl Mart {
                 "ELSE (SELECT 'sums: ' || string_agg(t::text, ', ') FROM {name} t WHERE total <> 0)"
             )),
             Holds::Filled => unless_empty(""),
+            Holds::Gated(forbidden) => unless_empty(&format!(
+                "ELSE (SELECT 'let in: ' || string_agg(f::text, ', ') FROM ({}) f)",
+                forbidden.replace("{rows}", name)
+            )),
             Holds::Follows => format!(
                 "SELECT string_agg(side || x, '; ') FROM ({}) d",
                 differences(&format!("SELECT * FROM {name}"), self.query)
@@ -90,6 +96,24 @@ pub fn differences(table: &str, query: &str) -> String {
         "SELECT 'too much: ' AS side, x FROM ({table} EXCEPT ALL {query}) one \
          UNION ALL SELECT 'missing: ', x FROM ({query} EXCEPT ALL {table}) two"
     )
+}
+
+/// Whether a statement may fail because of what a table keeps out.
+pub fn may_be_kept_out(sql: &str) -> bool {
+    ALL.iter().any(|mart| matches!(mart.holds, Holds::Gated(_)) && sql.contains(mart.name))
+}
+
+/// Tables that agree with each other at every moment, those that follow others behind these.
+pub fn groups() -> Vec<Vec<&'static Mart>> {
+    let mut groups: Vec<Vec<&Mart>> = Vec::new();
+    for mart in ALL {
+        let reads = |other: &&Mart| mart.query.contains(&format!("FROM {}", other.name));
+        match groups.iter_mut().find(|group| group.iter().any(reads)) {
+            Some(group) => group.push(mart),
+            None => groups.push(vec![mart]),
+        }
+    }
+    groups
 }
 
 /// All of them, those that follow others behind these.
@@ -190,5 +214,33 @@ pub const ALL: &[Mart] = &[
         arguments: "capture => 'change'",
         exact: Exact::Always,
         holds: Holds::Follows,
+    },
+    Mart {
+        name: "mart.members",
+        query: "SELECT site, id, town, visits FROM main.member",
+        arguments: "strategy => 'merge', capture => 'xmin', unique_key => '{site,id}', schedule => '3 seconds', \
+                    reconcile => '8 seconds', max_failures => 3, \
+                    tests => '{\"sql\": [\"SELECT FROM {this} WHERE visits < 0\"], \"not_null\": [\"town\"]}'",
+        exact: Exact::Compared,
+        holds: Holds::Gated(
+            "SELECT id::text FROM {rows} r WHERE visits < 0 UNION ALL \
+             SELECT town FROM {rows} r GROUP BY site, town HAVING count(*) < 3",
+        ),
+    },
+    // What its test finds fails the run of the table that it follows.
+    Mart {
+        name: "mart.towns",
+        query: "SELECT site, town, count(*) AS n, sum(visits) AS visits FROM mart.members GROUP BY site, town",
+        arguments: "capture => 'change', tests => '{\"sql\": [\"SELECT FROM {this} WHERE n < 3\"]}'",
+        exact: Exact::Always,
+        holds: Holds::Follows,
+    },
+    Mart {
+        name: "mart.crowds",
+        query: "SELECT site, id, town, visits > 10 AS often FROM main.member",
+        arguments: "strategy => 'full', schedule => '4 seconds', max_failures => 1000, \
+                    require => '{\"k_anonymity\": {\"k\": 3, \"columns\": [\"town\"]}}'",
+        exact: Exact::Refreshed,
+        holds: Holds::Gated("SELECT town FROM {rows} r GROUP BY town HAVING count(*) < 3"),
     },
 ];

@@ -17,7 +17,7 @@ const OPEN_AT_MOST: Duration = Duration::from_secs(5);
 const LATEST_COMMIT: Duration = Duration::from_secs(11);
 
 /// Changes of source.sql, how often they are chosen and with how much.
-const CHANGES: [(&str, usize, usize); 12] = [
+const CHANGES: [(&str, usize, usize); 18] = [
     ("transfer", 8, 500),
     ("add_notes", 4, 12),
     ("change_notes", 6, 12),
@@ -30,6 +30,12 @@ const CHANGES: [(&str, usize, usize); 12] = [
     ("write_ledger", 4, 6),
     ("add_many", 1, 80),
     ("found", 1, 2),
+    ("join_in", 2, 2),
+    ("visit", 3, 5),
+    ("leave", 1, 3),
+    ("stray", 1, 9),
+    ("spoil", 1, 2),
+    ("mend", 8, 9),
 ];
 
 struct Open {
@@ -115,6 +121,25 @@ impl<'t> Writer<'t> {
                 self.write(site, "rollback", &names, &format!("BEGIN; {sql} ROLLBACK"))
             }
         }
+    }
+
+    /// Another primary writes for a site; what was open at the former one is lost.
+    pub fn follow(&mut self, site: usize) -> Result<()> {
+        self.open.retain(|open| open.site != site);
+        self.clients[site] = session_at(self.ground, site)?;
+        Ok(())
+    }
+
+    /// Nothing is at any site that a table has to keep out.
+    pub fn mend_all(&mut self, random: &mut Random) -> Result<()> {
+        for site in 0..SITES.len() {
+            let sql = format!("SELECT app.mend('{}', 1)", random.bits() % 1_000_000);
+            while self.clients[site].batch_execute(&sql).is_err() {
+                // Who has locked the rows may have added some that nobody else sees yet.
+                self.close_all(random)?;
+            }
+        }
+        Ok(())
     }
 
     /// Ends all long transactions.
@@ -204,7 +229,7 @@ impl<'t> Writer<'t> {
 }
 
 fn session_at(ground: &Ground, site: usize) -> Result<Client> {
-    let mut client = ground.sites[site].primary.connect(DATABASE)?;
+    let mut client = ground.site(site).primary.connect(DATABASE)?;
     client.batch_execute("SET lock_timeout = '50ms'; SET client_min_messages = warning")?;
     Ok(client)
 }
