@@ -8,7 +8,9 @@ use std::ffi::c_int;
 
 /// A note as bytes.
 pub fn write(note: &impl Serialize) -> Vec<u8> {
-    postcard::to_allocvec(note).expect("invariant: notes hold nothing that has no length")
+    // Most fit, and need not move while they grow.
+    postcard::to_extend(note, Vec::with_capacity(512))
+        .expect("invariant: notes hold nothing that has no length")
 }
 
 /// The note that [`write()`] made these bytes of.

@@ -3,6 +3,7 @@
 //! A handle is made once, in a callback, from a pointer that Postgres passed; it is valid for the
 //! planning of that query, which `'p` stands for.
 
+mod beside;
 mod estimate;
 mod rel;
 mod way;

@@ -94,32 +94,6 @@ impl<'p> Rel<'p> {
         }
     }
 
-    /// The parts of the relation that it is a part of, as far as the planner has come, with itself.
-    pub fn parts_beside(self, planner: Planner<'p>) -> impl Iterator<Item = Rel<'p>> {
-        let of = self.get().top_parent_relids;
-        // SAFETY: NULL or the relations of the whole, which the planner has met.
-        let whole = unsafe {
-            let mut relid = 0;
-            if of.is_null() {
-                None
-            } else if pg_sys::bms_get_singleton_member(of, &mut relid) {
-                planner.relation(relid as u32)
-            } else {
-                let join = pg_sys::find_join_rel(planner.0, of);
-                (!join.is_null()).then(|| Rel(join, PhantomData))
-            }
-        };
-        let (parts, count) = whole.map_or((std::ptr::null_mut(), 0), |whole| {
-            let whole = whole.get();
-            (whole.part_rels, if whole.part_rels.is_null() { 0 } else { whole.nparts.max(0) })
-        });
-        (0..count as usize).filter_map(move |at| {
-            // SAFETY: an array of that many relations, NULL for those not met yet.
-            let part = unsafe { *parts.add(at) };
-            (!part.is_null()).then_some(Rel(part, PhantomData))
-        })
-    }
-
     /// An expression over the partitioned relation that this is a part of, as one over this part.
     pub fn adapted(self, planner: Planner<'p>, node: Node<'p>) -> Node<'p> {
         // SAFETY: valid planner state; a part has its translation.
@@ -272,32 +246,6 @@ impl<'p> Rel<'p> {
             }
         }
         out
-    }
-
-    /// Whether the joins of this relation with all of `others` can be computed part by part or as a whole
-    /// where it is: they are of the same server, or merged in the same way as what it is a part of.
-    pub fn is_joined_with(self, planner: Planner<'p>, others: Relations<'p>) -> bool {
-        let own = self.get();
-        let parent = planner.append_parent(own.relid).and_then(|parent| planner.relation(parent));
-        let scheme = |rel: &pg_sys::RelOptInfo| {
-            Some(rel.part_scheme).filter(|s| !s.is_null() && rel.consider_partitionwise_join)
-        };
-        let wanted = parent.and_then(|parent| scheme(parent.get()));
-        let mut at = -1;
-        loop {
-            // SAFETY: a set of range table indexes.
-            at = unsafe { pg_sys::bms_next_member(others.0, at) };
-            if at < 0 {
-                return true;
-            }
-            let Some(other) = planner.relation(at as u32) else { return false };
-            let other = other.get();
-            let same_server =
-                own.serverid != pg_sys::Oid::INVALID && own.serverid == other.serverid;
-            if !same_server && (wanted.is_none() || scheme(other) != wanted) {
-                return false;
-            }
-        }
     }
 
     /// The columns that the target list and `extra` need, in order; 0 stands for the whole row,

@@ -50,7 +50,7 @@ fn consider(joining: Joining<'_>) {
 fn offer(joining: &Joining<'_>) -> Option<()> {
     let planner = joining.planner;
     // What the source can join by itself it should.
-    if replica::keyed::is_sent(joining.join) {
+    if replica::keyed::is_sent(joining.join) || replica::keyed::is_sent_by_parts(joining) {
         return None;
     }
     if joining.is_lateral() || joining.is_gated() || planner.rechecks_rows() {

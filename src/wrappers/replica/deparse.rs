@@ -25,6 +25,10 @@ pub struct Lists {
     sql: postgres::Lists,
     /// The columns that they name without a cast.
     touched: Vec<i16>,
+    /// These as SQL.
+    names: String,
+    /// What they have to be.
+    columns: Vec<Expected>,
 }
 
 /// Writes the lists of a grouping of one table.
@@ -33,9 +37,12 @@ pub fn lists(outputs: &[Expr], keys: &[Expr], scope: &Scope<'_>) -> Lists {
     for expr in outputs.iter().chain(keys) {
         expr.walk(&mut |expr| touch(&mut touched, scope, expr));
     }
+    let (names, columns) = named(&touched, false);
     Lists {
         sql: postgres::lists(outputs, keys, &keywords::ident),
         touched: touched.into_keys().map(|(_, number)| number).collect(),
+        names,
+        columns,
     }
 }
 
@@ -45,10 +52,15 @@ impl Lists {
     pub fn select(&self, rows: &Rows, scope: &Scope<'_>) -> Option<(Template, Probe)> {
         let [table] = scope.tables else { return None };
         let sql = self.sql.select(rows, &keywords::ident)?;
-        let column = |number: &i16| Some(((table.relation, *number), table.table.column(*number)?));
-        let mut touched: Touched<'_> = self.touched.iter().filter_map(column).collect();
+        let mut touched = Touched::new();
         rows.walk(&mut |expr| touch(&mut touched, scope, expr));
-        Some((sql, check(touched, scope)))
+        if touched.keys().all(|(_, number)| self.touched.contains(number)) {
+            return Some((sql, check(&self.names, self.columns.clone(), scope)));
+        }
+        let column = |number: &i16| Some(((table.relation, *number), table.table.column(*number)?));
+        touched.extend(self.touched.iter().filter_map(column));
+        let (names, columns) = named(&touched, false);
+        Some((sql, check(&names, columns, scope)))
     }
 }
 
@@ -67,14 +79,16 @@ fn touch<'s>(touched: &mut Touched<'s>, scope: &'s Scope<'_>, expr: &Expr) {
 pub fn probe(query: &Select, scope: &Scope<'_>) -> Probe {
     let mut touched = Touched::new();
     query.walk(&mut |expr| touch(&mut touched, scope, expr));
-    check(touched, scope)
+    let (names, columns) = named(&touched, scope.tables.len() > 1);
+    check(&names, columns, scope)
 }
 
-fn check(touched: Touched<'_>, scope: &Scope<'_>) -> Probe {
-    let several = scope.tables.len() > 1;
+/// The columns as a list in SQL, and what they have to be.
+fn named(touched: &Touched<'_>, several: bool) -> (String, Vec<Expected>) {
     let mut names = Vec::new();
     let mut columns = Vec::new();
     for ((relation, _), column) in touched {
+        let relation = *relation;
         let ColumnSource::Remote { name, .. } = &column.raw else { continue };
         let qualifier =
             if several { format!("{}.", postgres::alias(relation)) } else { String::new() };
@@ -85,6 +99,11 @@ fn check(touched: Touched<'_>, scope: &Scope<'_>) -> Probe {
             typmod: column.typmod,
         });
     }
+    (names.join(", "), columns)
+}
+
+fn check(list: &str, columns: Vec<Expected>, scope: &Scope<'_>) -> Probe {
+    let several = scope.tables.len() > 1;
     let tables: Vec<String> = scope
         .tables
         .iter()
@@ -97,7 +116,6 @@ fn check(touched: Touched<'_>, scope: &Scope<'_>) -> Probe {
             format!("{}{alias}", table.table.remote_name())
         })
         .collect();
-    let list = names.join(", ");
     let space = if list.is_empty() { "" } else { " " };
     Probe { sql: format!("SELECT {list}{space}FROM {} LIMIT 0", tables.join(", ")), columns }
 }

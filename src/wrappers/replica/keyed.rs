@@ -12,6 +12,7 @@ use crate::pg::planner::{Cost, Planner, Rel, Way};
 use crate::pg::types;
 use crate::settings;
 use crate::wrappers::convert::Converter;
+use pgrx::pg_sys::JoinType;
 use warehouse_core::predicate::{Bound, Expr};
 
 pub use super::cost::rows;
@@ -25,6 +26,24 @@ pub fn is_ours(rel: Rel<'_>) -> bool {
 /// Whether the source can do a join by itself.
 pub fn is_sent(join: Rel<'_>) -> bool {
     is_ours(join) && remote::of(join).is_some()
+}
+
+/// Whether a join of merged tables is one that the sources can do, each for its own parts. It is asked
+/// before the planner joins the parts.
+pub fn is_sent_by_parts(joining: &Joining<'_>) -> bool {
+    if joining.kind != JoinType::JOIN_INNER || !joining.join.is_joined_by_parts() {
+        return false;
+    }
+    let (Some(outer), Some(inner)) = (joining.outer.parts(), joining.inner.parts()) else {
+        return false;
+    };
+    let is_whole = |rel: Rel<'_>| {
+        is_ours(rel) && remote::of(rel).is_some_and(|it| it.is_whole() && it.grouping.is_none())
+    };
+    outer.len() == inner.len()
+        && outer.into_iter().zip(inner).all(|(outer, inner)| {
+            is_whole(outer) && is_whole(inner) && outer.server() == inner.server()
+        })
 }
 
 /// A way to read the rows of an inner relation, or of one of its `parts`, that belong to a batch of keys,

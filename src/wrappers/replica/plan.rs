@@ -217,6 +217,9 @@ pub fn add_paths(planner: Planner<'_>, rel: Rel<'_>) -> Result<()> {
     // What its source can join by itself, and what the keys of many rows find at once, needs no way of
     // asking for one row after the other.
     let by_batches = settings::lookup_batch_size() > 0 && !rel.is_lateral();
+    if by_batches && rel.has_no_other_joins() && rel.is_only_joined_by_hash(planner) {
+        return Ok(());
+    }
     let outers = rel.outers(planner, |clause, others| {
         let one_by_one =
             !(by_batches && clause.is_hashable() && rel.is_joined_with(planner, others));

@@ -36,7 +36,12 @@ impl Template {
     pub fn push(&mut self, sql: &str) {
         match self.pieces.last_mut() {
             Some(Piece::Text(last)) => last.push_str(sql),
-            _ => self.pieces.push(Piece::Text(sql.to_owned())),
+            _ => {
+                // It mostly grows.
+                let mut text = String::with_capacity(sql.len().max(128));
+                text.push_str(sql);
+                self.pieces.push(Piece::Text(text));
+            }
         }
     }
 
