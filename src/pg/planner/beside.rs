@@ -18,7 +18,7 @@ impl<'p> Rel<'p> {
                 planner.relation(relid as u32)
             } else {
                 let join = pg_sys::find_join_rel(planner.0, of);
-                (!join.is_null()).then(|| Rel(join, PhantomData))
+                (!join.is_null()).then_some(Rel(join, PhantomData))
             }
         };
         let (parts, count) = whole.map_or((std::ptr::null_mut(), 0), |whole| {

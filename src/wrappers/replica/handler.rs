@@ -147,7 +147,7 @@ unsafe extern "C-unwind" fn get_foreign_plan(
         let keyed = planner::conjuncts((*path).fdw_private.cast()).into_iter().skip(1).collect();
         let clauses = planner::clauses(clauses);
         let (root, rows) = (Planner::new(root), (*path).path.rows);
-        let chosen = build::build(root, rel, &note, clauses, keyed, rows).or_raise();
+        let chosen = build::build(root, rel, note, clauses, keyed, rows).or_raise();
         let mut exprs = std::ptr::null_mut();
         for node in &chosen.params {
             exprs = list::push(
