@@ -55,7 +55,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let millions: f64 = std::env::args().nth(1).map_or(Ok(0.5), |text| text.parse())?;
     let rounds = (millions * 100.0).ceil() as usize;
     let keys = Keyring::create()?;
-    let context = Context { keys: Some(&keys), today: 9000, zip3: None };
+    let context = Context { keys: Some(&keys), today: 9000, ..Context::default() };
     let more = ["redact(first_name)", "fake_email(person, unique => true)"];
     println!("{:<36} {:<8} {:>14}", "mask", "type", "values/s");
     for text in EXAMPLES.iter().copied().chain(more) {

@@ -108,18 +108,13 @@ fn write(
                 report.deleted += delta::execute(&target.delete_missing(conditions), &[new])?;
             }
             if new.rows > 0 {
-                let counts = delta::row(&target.merge(), &[new])?;
-                report.inserted += count(&counts, 0);
-                report.updated += count(&counts, 1);
+                let merged = delta::merge(&target.merge(), &[new])?;
+                report.inserted += merged.inserted;
+                report.updated += merged.updated;
             }
         }
     }
     Ok(())
-}
-
-/// A count in a row of text.
-pub fn count(row: &[Option<String>], at: usize) -> u64 {
-    row.get(at).and_then(|value| value.as_deref()?.parse().ok()).unwrap_or(0)
 }
 
 /// What an error of writing means for the person who defined the table. The values of a key stay out.

@@ -239,9 +239,9 @@ fn difference(
             report.inserted += delta::execute(&from_heap.insert(), &[])?;
         } else {
             report.deleted += delta::execute(&from_heap.delete_missing(&[]), &[])?;
-            let counts = delta::row(&from_heap.merge(), &[])?;
-            report.inserted += apply::count(&counts, 0);
-            report.updated += apply::count(&counts, 1);
+            let merged = delta::merge(&from_heap.merge(), &[])?;
+            report.inserted += merged.inserted;
+            report.updated += merged.updated;
         }
         report.phase("apply");
         if let Some(changed) = changed {

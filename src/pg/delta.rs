@@ -11,6 +11,9 @@ use super::sql::owned;
 use pgrx::{PgSqlErrorCode as Code, pg_sys};
 use std::ffi::{CStr, CString};
 
+/// Bytes of a row beside its values, about.
+const HEADER: u64 = 16;
+
 /// Rows kept aside. It has to be dropped in the (sub)transaction in which it was made.
 #[derive(Debug)]
 pub struct Delta {
@@ -73,6 +76,23 @@ pub fn execute(statement: &str, deltas: &[&Delta]) -> Result<u64> {
         // SAFETY: set by SPI_execute.
         unsafe { pg_sys::SPI_processed }
     })
+}
+
+/// What a merge has done.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Merged {
+    /// Rows that are new.
+    pub inserted: u64,
+    /// Rows that are others than before.
+    pub updated: u64,
+}
+
+/// Runs a statement that may read these and returns for each row that it writes whether it is new.
+pub fn merge(statement: &str, deltas: &[&Delta]) -> Result<Merged> {
+    let mut merged = Merged::default();
+    // SAFETY: they outlive the statement.
+    sink::run(statement, &mut merged, || unsafe { register(deltas) })?;
+    Ok(merged)
 }
 
 /// The one row of a statement that may read these, as text.
@@ -138,6 +158,25 @@ unsafe fn register(deltas: &[&Delta]) {
     }
 }
 
+impl Sink for Merged {
+    unsafe fn start(&mut self, _: pg_sys::TupleDesc) {}
+
+    unsafe fn take(&mut self, slot: *mut pg_sys::TupleTableSlot) {
+        // SAFETY: the row has a column of boolean, which is not NULL.
+        let is_new = unsafe {
+            pg_sys::slot_getallattrs(slot);
+            *(*slot).tts_values != pg_sys::Datum::from(0)
+        };
+        if is_new {
+            self.inserted += 1;
+        } else {
+            self.updated += 1;
+        }
+    }
+
+    fn finish(&mut self) {}
+}
+
 impl Sink for Filling<'_, '_> {
     unsafe fn start(&mut self, desc: pg_sys::TupleDesc) {
         // SAFETY: the query's own descriptor.
@@ -147,12 +186,13 @@ impl Sink for Filling<'_, '_> {
     unsafe fn take(&mut self, slot: *mut pg_sys::TupleTableSlot) {
         // SAFETY: the row is copied into the store.
         unsafe {
-            let mut free = false;
-            let tuple = pg_sys::ExecFetchSlotMinimalTuple(slot, &mut free);
-            self.delta.bytes += u64::from((*tuple).t_len);
-            if free {
-                pg_sys::pfree(tuple.cast());
-            }
+            pg_sys::slot_getallattrs(slot);
+            let size = pg_sys::heap_compute_data_size(
+                (*slot).tts_tupleDescriptor,
+                (*slot).tts_values,
+                (*slot).tts_isnull,
+            );
+            self.delta.bytes += HEADER + size as u64;
             pg_sys::tuplestore_puttupleslot(self.delta.store, slot);
         }
         self.delta.rows += 1;

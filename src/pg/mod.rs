@@ -31,6 +31,7 @@ pub mod planner;
 pub mod plans;
 pub mod process;
 pub mod query;
+pub mod sha256;
 pub mod shared;
 pub mod sink;
 pub mod spool;

@@ -1,5 +1,7 @@
 //! A mask made ready for a scan.
 
+use super::ahead::Compress;
+use super::canonical::{self, Form};
 use super::fake::Fakes;
 use super::fpe::{Fpe, IntegerFpe};
 use super::generalizer::Generalizer;
@@ -25,6 +27,9 @@ pub struct Context<'a> {
     pub today: i32,
     /// The areas that `zip3` hides; those of the census of 2000 if none are given.
     pub zip3: Option<&'a Restricted>,
+    /// How several blocks of SHA-256 are compressed in less time than one after the other, where the
+    /// processor has a way.
+    pub together: Option<Compress>,
 }
 
 /// What a mask works with. One variant for each way of working, not for each mask.
@@ -79,7 +84,11 @@ impl Mask {
         self.result(family)?;
         let prf = |purpose, domain: &Domain| -> Result<Prf, MaskError> {
             let keys = self.keys(context)?;
-            Ok(Prf::new(&*keys.derive::<32>(purpose, domain, keys.current(domain))?))
+            let mut prf = Prf::new(&*keys.derive::<32>(purpose, domain, keys.current(domain))?);
+            if let Some(compress) = context.together {
+                prf.together(compress);
+            }
+            Ok(prf)
         };
         let element = family.element();
         let work = match self {
@@ -114,7 +123,7 @@ impl Mask {
                     _ => Work::Fpe(Box::new(Fpe::new(&key, alphabet))),
                 }
             }
-            Mask::Hash { domain } => Work::Hash(Hashes::new(prf(Purpose::Hash, domain)?)),
+            Mask::Hash { domain } => Work::Hash(Hashes::new(prf(Purpose::Hash, domain)?, family)),
             Mask::Fake(fake) => Work::Fake(Fakes::new(prf(Purpose::Fake, &fake.domain)?, fake)),
             Mask::Generalize(step) => Work::Generalize(Generalizer::new(*step)),
             Mask::GeneralizeRange(step) => Work::GeneralizeRange(Generalizer::new(*step)),
@@ -157,6 +166,57 @@ impl Masker {
             Work::Noise(noise) => noise.prf().remember(),
             Work::DateShift(shifts) => shifts.prf().remember(),
             _ => {}
+        }
+    }
+
+    /// Whether it is faster if it is told the values that come next.
+    pub fn looks_ahead(&mut self) -> bool {
+        self.keyed_by_value().is_some_and(|(prf, ..)| prf.looks_ahead())
+    }
+
+    /// Values will be said, in place of those that were said before.
+    pub fn begin_ahead(&mut self) {
+        if let Some((prf, ..)) = self.keyed_by_value() {
+            prf.begin();
+        }
+    }
+
+    /// Says a value that will be masked soon; where [`Masker::mask_said`] finds it. `None` if it is to be
+    /// masked as any other.
+    pub fn say(&mut self, value: Value<'_>) -> Option<usize> {
+        let (prf, form, room) = self.keyed_by_value()?;
+        canonical::write(value, form, room);
+        prf.say(room)
+    }
+
+    /// What may be seen of a value that was said, as [`Masker::mask`] tells it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn mask_said<'o>(
+        &mut self,
+        place: usize,
+        out: &'o mut String,
+    ) -> Result<Masked<'o>, MaskError> {
+        out.clear();
+        let unreadable = MaskError::Unreadable { mask: self.name };
+        let said = self.keyed_by_value().and_then(|(prf, ..)| prf.said(place));
+        match (&self.work, said) {
+            (Work::Pseudonym(pseudonyms), Some(bytes)) => Ok(pseudonyms.of(&bytes, out)),
+            (Work::Hash(hashes), Some(bytes)) => hashes.of(&bytes, out),
+            (Work::Fake(fakes), Some(bytes)) => fakes.of(&bytes, out),
+            _ => Err(unreadable),
+        }
+    }
+
+    /// The function that is asked for each value, of masks that have one; the form in which it is asked,
+    /// and room for that.
+    fn keyed_by_value(&mut self) -> Option<(&mut Prf, Form, &mut Vec<u8>)> {
+        match &mut self.work {
+            Work::Pseudonym(pseudonyms) => Some(pseudonyms.keyed()),
+            Work::Hash(hashes) => Some(hashes.keyed()),
+            Work::Fake(fakes) => Some(fakes.keyed()),
+            _ => None,
         }
     }
 

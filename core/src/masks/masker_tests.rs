@@ -11,7 +11,7 @@ fn keys() -> Keyring {
 
 fn prepare(mask: &str, family: &TypeFamily) -> Result<Masker, MaskError> {
     let keys = keys();
-    let context = Context { keys: Some(&keys), today: 9000, zip3: None };
+    let context = Context { keys: Some(&keys), today: 9000, ..Context::default() };
     mask.parse::<Mask>()?.prepare(family, &context)
 }
 

@@ -47,12 +47,50 @@ impl Memo {
         value: &[u8],
         compute: impl FnOnce(&[u8]) -> [u8; 32],
     ) -> [u8; 32] {
+        let Some(slot) = self.ask(value) else { return compute(value) };
+        if slot.holds(value) {
+            let result = slot.result;
+            self.answered += 1;
+            return result;
+        }
+        let result = compute(value);
+        slot.set(value, result);
+        result
+    }
+
+    /// The result that is remembered of a value.
+    #[inline]
+    pub(super) fn find(&mut self, value: &[u8]) -> Option<[u8; 32]> {
+        let result = self.ask(value).filter(|slot| slot.holds(value)).map(|slot| slot.result)?;
+        self.answered += 1;
+        Some(result)
+    }
+
+    /// Remembers the result of a value that was not found.
+    #[inline]
+    pub(super) fn keep(&mut self, value: &[u8], result: [u8; 32]) {
+        if self.rests == 0
+            && value.len() <= LONGEST
+            && let Some(slot) = self.slots.get_mut(place(value))
+        {
+            slot.set(value, result);
+        }
+    }
+
+    /// Whether nothing is looked for at the moment.
+    #[cfg(test)]
+    pub(super) fn rests(&self) -> bool {
+        self.rests > 0
+    }
+
+    /// The slot that a value may be in, if it is looked for.
+    fn ask(&mut self, value: &[u8]) -> Option<&mut Slot> {
         if self.rests > 0 {
             self.rests -= 1;
-            return compute(value);
+            return None;
         }
         if value.len() > LONGEST {
-            return compute(value);
+            return None;
         }
         if self.asked == TRIAL {
             self.rests = if self.answered < WORTH { REST } else { 0 };
@@ -62,16 +100,18 @@ impl Memo {
         if self.slots.is_empty() {
             self.slots = vec![Slot { value: [0; LONGEST], used: 0, result: [0; 32] }; SLOTS];
         }
-        let slot = &mut self.slots[place(value)];
-        let used = value.len() as u8 + 1;
-        if slot.used == used && slot.value[..value.len()] == *value {
-            self.answered += 1;
-            return slot.result;
-        }
-        let result = compute(value);
-        slot.value[..value.len()].copy_from_slice(value);
-        (slot.used, slot.result) = (used, result);
-        result
+        self.slots.get_mut(place(value))
+    }
+}
+
+impl Slot {
+    fn holds(&self, value: &[u8]) -> bool {
+        usize::from(self.used) == value.len() + 1 && self.value[..value.len()] == *value
+    }
+
+    fn set(&mut self, value: &[u8], result: [u8; 32]) {
+        self.value[..value.len()].copy_from_slice(value);
+        (self.used, self.result) = (value.len() as u8 + 1, result);
     }
 }
 
@@ -140,6 +180,22 @@ mod tests {
         assert!(memo.rests > 0);
         // Until it does.
         assert!(computed(&mut memo, (0..200_000).map(|n| n % 50)) < 100_000);
+    }
+
+    #[test]
+    fn what_is_kept_is_found() {
+        let mut memo = Memo::new();
+        assert_eq!(memo.find(b"a"), None);
+        memo.keep(b"a", plain(b"a"));
+        assert_eq!(memo.find(b"a"), Some(plain(b"a")));
+        assert_eq!(memo.find(b"b"), None);
+        assert_eq!((memo.asked, memo.answered), (3, 1));
+        let long = [b'x'; LONGEST + 1];
+        memo.keep(&long, plain(&long));
+        assert_eq!(memo.find(&long), None);
+        memo.rests = 1;
+        assert_eq!(memo.find(b"a"), None);
+        assert_eq!(memo.find(b"a"), Some(plain(b"a")));
     }
 
     #[test]

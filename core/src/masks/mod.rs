@@ -15,6 +15,7 @@
 //! function a mask.
 
 mod age;
+mod ahead;
 mod arguments;
 pub mod canonical;
 pub mod checksum;
@@ -49,6 +50,7 @@ mod traces;
 mod value;
 pub mod wire;
 
+pub use ahead::{Compress, LANES};
 pub use error::{ErrorKind, MaskError};
 pub use family::{EXAMPLES, IntWidth, Misfit, TypeFamily};
 pub use inverter::Inverter;

@@ -28,10 +28,20 @@ impl Pseudonyms {
         &mut self.prf
     }
 
+    /// The function, the form in which it is asked, and room for that.
+    pub(super) fn keyed(&mut self) -> (&mut Prf, Form, &mut Vec<u8>) {
+        (&mut self.prf, self.form, &mut self.canonical)
+    }
+
     /// The pseudonym of a value: 32 hexadecimal digits, which Postgres also reads as a UUID.
     pub(super) fn mask<'o>(&mut self, value: Value<'_>, out: &'o mut String) -> Masked<'o> {
         canonical::write(value, self.form, &mut self.canonical);
         let bytes = self.prf.bytes(&self.canonical);
+        self.of(&bytes, out)
+    }
+
+    /// The pseudonym that belongs to what the function gives.
+    pub(super) fn of<'o>(&self, bytes: &[u8; 32], out: &'o mut String) -> Masked<'o> {
         let mut short = [0; 16];
         short.copy_from_slice(&bytes[..16]);
         if self.uuid {

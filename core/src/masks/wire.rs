@@ -5,8 +5,9 @@
 //! former. Arrays are masked element by element. The forms are those of utils/adt in PostgreSQL 15:
 //! numeric_send, inet_send, jsonb_send, array_send and their like.
 
-use super::{Inet, MaskError, Masked, Masker, Value};
+use super::{Inet, LANES, MaskError, Masked, Masker, Value};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use zeroize::Zeroize;
 
 /// How the values of a type are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +67,9 @@ pub type Other<'a> = Option<(&'a WireType, &'a [u8])>;
 /// So many columns beside the masked one need no memory a row.
 pub const FEW: usize = 4;
 
+/// A value of more bytes is not said beforehand: mostly it is none of a single block.
+const LONGEST: usize = 64;
+
 /// Masks the values of a column on the wire.
 #[derive(Debug)]
 pub struct WireMasker {
@@ -75,13 +79,74 @@ pub struct WireMasker {
     raw: String,
     out: String,
     beside: Vec<String>,
+    /// The bytes of values that were said.
+    said: Vec<u8>,
+    /// Where those of each are, and where the masker has it; the last of them comes next.
+    next: Vec<Said>,
+}
+
+/// A value that was said.
+#[derive(Debug, Clone, Copy)]
+struct Said {
+    from: usize,
+    to: usize,
+    place: usize,
+}
+
+impl Drop for WireMasker {
+    fn drop(&mut self) {
+        self.said.zeroize();
+    }
 }
 
 impl WireMasker {
     /// A masker for the values of this form in one scan.
     pub fn new(mut masker: Masker, of: WireType) -> WireMasker {
         masker.remember();
-        WireMasker { masker, of, raw: String::new(), out: String::new(), beside: Vec::new() }
+        WireMasker {
+            masker,
+            of,
+            raw: String::new(),
+            out: String::new(),
+            beside: Vec::new(),
+            said: Vec::with_capacity(LANES * LONGEST),
+            next: Vec::with_capacity(LANES),
+        }
+    }
+
+    /// Whether it is faster if it is told the values that come next.
+    pub fn looks_ahead(&mut self) -> bool {
+        !matches!(self.of, WireType::Array(_)) && self.masker.looks_ahead()
+    }
+
+    /// Says the values that come next, none of them NULL: the first [`LANES`] of them count. What is masked
+    /// is compared with what was said, so what may be seen of a value does not depend on it.
+    pub fn ahead<'v>(&mut self, values: impl Iterator<Item = &'v [u8]>) {
+        self.said.clear();
+        self.next.clear();
+        self.masker.begin_ahead();
+        for bytes in values.take(LANES) {
+            if bytes.len() > LONGEST {
+                continue;
+            }
+            // One that cannot be read is told of when it is its turn.
+            let Some(value) = read(&self.of, bytes, &mut self.raw) else { continue };
+            if let Some(place) = self.masker.say(value) {
+                let from = self.said.len();
+                self.said.extend_from_slice(bytes);
+                self.next.push(Said { from, to: self.said.len(), place });
+            }
+        }
+        self.next.reverse();
+    }
+
+    /// Where the masker has a value, if it was said and comes next.
+    fn place(&mut self, bytes: &[u8]) -> Option<usize> {
+        let next = self.next.last()?;
+        if self.said[next.from..next.to] != *bytes {
+            return None;
+        }
+        self.next.pop().map(|said| said.place)
     }
 
     /// Masks a value that is not NULL; what may be seen of it is appended to `to`. `others` are the
@@ -95,6 +160,9 @@ impl WireMasker {
         others: &[Other<'_>],
         to: &mut Vec<u8>,
     ) -> Result<Outcome, MaskError> {
+        if let Some(place) = self.place(bytes) {
+            return written(self.masker.mask_said(place, &mut self.out)?, &self.of, to);
+        }
         self.beside.resize(others.len(), String::new());
         let mut few = [None; FEW];
         let mut many = Vec::new();
@@ -127,10 +195,17 @@ fn element(
 ) -> Result<Outcome, MaskError> {
     let unreadable = || MaskError::Unreadable { mask: "of a column" };
     let value = read(of, bytes, raw).ok_or_else(unreadable)?;
-    match masker.mask(value, others, out)? {
+    written(masker.mask(value, others, out)?, of, to)
+}
+
+/// Appends what may be seen.
+fn written(masked: Masked<'_>, of: &WireType, to: &mut Vec<u8>) -> Result<Outcome, MaskError> {
+    match masked {
         Masked::Null | Masked::Constant => Ok(Outcome::Null),
         Masked::Unchanged => Ok(Outcome::Unchanged),
-        masked => write(&masked, of, to).map(|()| Outcome::Written).ok_or_else(unreadable),
+        masked => write(&masked, of, to)
+            .map(|()| Outcome::Written)
+            .ok_or(MaskError::Unreadable { mask: "of a column" }),
     }
 }
 

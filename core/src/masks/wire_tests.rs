@@ -159,3 +159,60 @@ fn entities_are_read_from_the_row() {
     assert!(moved.iter().any(|days| *days != moved[0]));
     assert_eq!(masker.mask(&0i32.to_be_bytes(), &[None], &mut Vec::new()), Ok(Outcome::Null));
 }
+
+#[test]
+fn what_may_be_seen_does_not_depend_on_what_comes_next() {
+    use crate::masks::{Compress, EXAMPLES, LANES};
+    use sha2::block_api::compress256;
+    let together: Compress = |states, blocks| {
+        for (state, block) in states.iter_mut().zip(blocks) {
+            compress256(state, std::slice::from_ref(block));
+        }
+    };
+    let keys = crate::privacy::Keyring::create().expect("randomness");
+    let plain = Context { keys: Some(&keys), ..Context::default() };
+    let ahead = Context { together: Some(together), ..plain };
+    let of = |n: u32, wire: &WireType| match wire {
+        WireType::Int8 => i64::from(n).to_be_bytes().to_vec(),
+        WireType::Numeric => {
+            let mut out = Vec::new();
+            numeric_bytes(&format!("{n}.5"), &mut out).expect("a number");
+            out
+        }
+        // Some are longer than a block, and some are no text.
+        _ if n == 33 => vec![0xff],
+        _ => format!("Person {n} {}", "x".repeat((n % 9) as usize * 10)).into_bytes(),
+    };
+    let mut gaining = 0;
+    for (family, wire) in [
+        (TypeFamily::Text, WireType::Text),
+        (TypeFamily::Integer(crate::masks::IntWidth::Eight), WireType::Int8),
+        (TypeFamily::Numeric, WireType::Numeric),
+    ] {
+        for text in EXAMPLES {
+            let mask: Mask = text.parse().expect("a mask");
+            let masker = |context| {
+                let masker = mask.prepare(&family, context).ok()?;
+                Some(WireMasker::new(masker, wire.clone()))
+            };
+            // A noise of its own for each value is random.
+            let is_random = matches!(&mask, Mask::Noise { entity: None, .. });
+            let (Some(mut alone), Some(mut told)) = (masker(&plain), masker(&ahead)) else {
+                continue;
+            };
+            assert!(!alone.looks_ahead());
+            gaining += u32::from(told.looks_ahead());
+            let values: Vec<Vec<u8>> = (0..200).map(|n| of(n % 61, &wire)).collect();
+            for rows in values.chunks(LANES) {
+                told.ahead(rows.iter().map(Vec::as_slice));
+                for row in rows {
+                    let (mut one, mut other) = (Vec::new(), Vec::new());
+                    let outcome = alone.mask(row, &[], &mut one);
+                    assert_eq!(outcome, told.mask(row, &[], &mut other), "{text}");
+                    assert!(one == other || is_random, "{text}");
+                }
+            }
+        }
+    }
+    assert!(gaining > 10, "{gaining}");
+}

@@ -196,7 +196,8 @@ fn prepare(call: &Call<'_>, text: &str, others: usize) -> Result<Prepared> {
     let keyring = if keyed { Some(keys::required(mask.name())?) } else { None };
     let today = call.numbers.first().and_then(|today| i32::try_from(*today).ok()).unwrap_or(0);
     let zip3 = zip3::wanted_by(&mask)?;
-    let context = Context { keys: keyring.as_deref(), today, zip3: zip3.as_deref() };
+    let context =
+        Context { keys: keyring.as_deref(), today, zip3: zip3.as_deref(), together: None };
     Ok(Prepared {
         function: call.function,
         of: call.of,

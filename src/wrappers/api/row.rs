@@ -96,8 +96,12 @@ impl ColumnMasker {
         let keyring =
             if mask.domains().is_empty() { None } else { Some(keys::required(mask.name())?) };
         let zip3 = zip3::wanted_by(&mask)?;
-        let context =
-            Context { keys: keyring.as_deref(), today: datum::today(), zip3: zip3.as_deref() };
+        let context = Context {
+            keys: keyring.as_deref(),
+            today: datum::today(),
+            zip3: zip3.as_deref(),
+            together: None,
+        };
         // A token or a pseudonym that is cut is none.
         let limited = types::base_type(of) == pg_sys::VARCHAROID
             && column.typmod > 4

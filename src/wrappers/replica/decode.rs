@@ -215,6 +215,21 @@ impl Decoder {
         self.columns.iter().map(Column::parts).sum()
     }
 
+    /// Whether a mask is faster if it sees the rows that come next.
+    pub fn looks_ahead(&mut self) -> bool {
+        self.columns.iter_mut().filter_map(|column| column.mask.as_mut()).any(|m| m.looks_ahead())
+    }
+
+    /// Sees the rows that come next. None of them is decoded, and what is wrong with one is told when it
+    /// is its turn.
+    pub fn ahead<'r>(&mut self, rows: impl Iterator<Item = (&'r [u8], &'r [Field])> + Clone) {
+        for mask in self.columns.iter_mut().filter_map(|column| column.mask.as_mut()) {
+            if mask.looks_ahead() {
+                mask.ahead(rows.clone());
+            }
+        }
+    }
+
     /// Decodes one row. By-reference values point into `message`, the scratch buffer or the row
     /// context, and hold until the next call.
     pub fn row(

@@ -5,7 +5,7 @@ use super::decode::{Travel, is_data_exception};
 use super::options::ColumnSource;
 use super::private::{Fetched, MaskNote};
 use crate::pg::error::{Error, Result};
-use crate::pg::{datum, types};
+use crate::pg::{datum, sha256, types};
 use crate::privacy::family::family;
 use crate::privacy::policy::Shown;
 use crate::privacy::{keys, shuffling, zip3};
@@ -151,8 +151,12 @@ impl ColumnMasker {
             return Ok(None);
         }
         let zip3 = zip3::wanted_by(&mask)?;
-        let context =
-            Context { keys: keyring.as_deref(), today: datum::today(), zip3: zip3.as_deref() };
+        let context = Context {
+            keys: keyring.as_deref(),
+            today: datum::today(),
+            zip3: zip3.as_deref(),
+            together: sha256::together(),
+        };
         let masker = mask.prepare(&family(of), &context).map_err(told)?;
         let travel = |column: &Fetched| if column.text { Travel::Text } else { Travel::Binary };
         let others = note.others.iter().map(|other| {
@@ -173,6 +177,21 @@ impl ColumnMasker {
             buffer: Vec::new(),
             outcome: Outcome::Null,
         }))
+    }
+
+    /// Whether it is faster if it sees the rows that come next.
+    pub fn looks_ahead(&mut self) -> bool {
+        self.masker.looks_ahead()
+    }
+
+    /// Sees the rows that come next, the one that is masked next among them. What comes of a value does not
+    /// depend on it.
+    pub fn ahead<'r>(&mut self, rows: impl Iterator<Item = (&'r [u8], &'r [Field])>) {
+        let at = self.field;
+        self.masker.ahead(rows.filter_map(|(message, fields)| {
+            let field = fields.get(at).filter(|field| field.len >= 0)?;
+            message.get(field.offset..field.offset + field.len as usize)
+        }));
     }
 
     /// Masks the column's value in a row; says how many bytes came of it.

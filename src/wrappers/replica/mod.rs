@@ -5,6 +5,7 @@
 //! [`connection::Connection`]; [`decode`] turns the bytes into values. The `handler` module holds the
 //! callbacks, named as in Postgres.
 
+mod ahead;
 mod alike;
 mod analyze;
 mod asynchronous;

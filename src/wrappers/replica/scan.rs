@@ -20,11 +20,14 @@ use pgrx::pg_sys::{self, Datum, Oid};
 use std::cell::RefCell;
 use std::rc::Rc;
 use warehouse_core::copy::Field;
+use warehouse_core::masks::LANES;
 use warehouse_core::quote;
 
 /// Turns the rows of a stream into rows of a table: what is fetched, what is constant, and NULL.
 pub struct RowReader {
     decoder: Decoder,
+    /// Whether it is faster if it sees the rows that come next.
+    looks_ahead: bool,
     values: Vec<Datum>,
     nulls: Vec<bool>,
 }
@@ -56,8 +59,10 @@ impl RowReader {
             column.hidden = fetched[at].hidden;
             column.mask = ColumnMasker::new(fetched, at, &positions)?;
         }
+        let mut decoder = Decoder::new(columns);
         let mut reader = RowReader {
-            decoder: Decoder::new(columns),
+            looks_ahead: decoder.looks_ahead(),
+            decoder,
             values: vec![Datum::from(0); width],
             nulls: vec![true; width],
         };
@@ -187,6 +192,9 @@ impl Scan {
         if !is_there {
             self.finished = true;
             return Ok(node.empty_slot());
+        }
+        if self.rows.looks_ahead && self.shuffle.is_none() && stream.look_ahead(LANES - 1)? {
+            self.rows.decoder.ahead(stream.rows());
         }
         let (bytes, fields) = match &mut self.shuffle {
             Some(shuffle) => shuffle.row()?,

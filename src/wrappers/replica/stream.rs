@@ -4,6 +4,7 @@
 //! until its end, or as a binary cursor where several reads take turns. If something else needs the
 //! wire while a COPY is under way, the rest of it goes to a [`Spool`].
 
+use super::ahead::Ahead;
 use super::connection::{Connection, Resumed, Wait};
 use super::masked;
 use super::opening::{BATCH_BYTES, Opening, first_batch, opening_sql};
@@ -81,6 +82,9 @@ struct Cursor {
 /// Rows of a batch at most.
 const BATCH_ROWS: usize = 10_000;
 
+/// A row of more bytes is not looked at beforehand together with others.
+const SMALL_ROW: usize = 64 << 10;
+
 /// A row of more bytes costs the connection, at the end of the transaction.
 const LARGE_ROW: usize = 8 << 20;
 
@@ -94,8 +98,13 @@ pub struct Stream {
     state: State,
     splitter: Splitter,
     fields: Vec<Field>,
+    /// Rows that somebody has looked at before they were asked for. Nothing has come behind them but what
+    /// is in `taken`.
+    ahead: Ahead,
+    /// Whether the current row was looked at so.
+    looked_at: bool,
     /// What has been taken from the wire before it was asked for.
-    ahead: Option<Result<Option<Buffer>>>,
+    taken: Option<Result<Option<Buffer>>>,
     /// The row's message as it came, or `None` if it stands in `bytes`.
     buffer: Option<Buffer>,
     bytes: Vec<u8>,
@@ -133,7 +142,9 @@ impl Stream {
                 savepoint: 0,
                 state: State::End,
                 splitter: Splitter::default(),
-                ahead: None,
+                ahead: Ahead::default(),
+                looked_at: false,
+                taken: None,
                 buffer: None,
                 bytes: Vec::new(),
                 began: Instant::now(),
@@ -272,18 +283,20 @@ impl Stream {
                 State::Starting(_) => {
                     self.settle(Wait::Forever)?;
                 }
+                State::Copy if self.ahead.next(&mut self.buffer, &mut self.fields) => {
+                    self.looked_at = true;
+                    self.received();
+                    return Ok(true);
+                }
                 State::Copy => match self.copy_message() {
                     Ok(None) => return Ok(false),
                     Ok(Some(buffer)) => {
                         match self.splitter.split(buffer.bytes(), &mut self.fields) {
                             Ok(Message::Trailer) => {}
                             Ok(Message::Row) => {
-                                self.stats.bytes += buffer.bytes().len() as u64;
-                                if buffer.bytes().len() > LARGE_ROW {
-                                    // libpq keeps a buffer of that size for as long as it lives.
-                                    self.connection.stale.set(true);
-                                }
                                 self.buffer = Some(buffer);
+                                self.looked_at = false;
+                                self.received();
                                 return Ok(true);
                             }
                             Err(error) => {
@@ -321,13 +334,63 @@ impl Stream {
         }
     }
 
+    /// Notes a row that has come in a COPY.
+    fn received(&mut self) {
+        let bytes = self.buffer.as_ref().map_or(0, |buffer| buffer.bytes().len());
+        self.stats.bytes += bytes as u64;
+        if bytes > LARGE_ROW {
+            // libpq keeps a buffer of that size for as long as it lives.
+            self.connection.stale.set(true);
+        }
+    }
+
+    /// Looks at up to so many rows behind the current one that have come with it, unless the current one
+    /// was itself looked at before. Whether there are any.
+    pub fn look_ahead(&mut self, most: usize) -> Result<bool> {
+        if !matches!(self.state, State::Copy) || self.taken.is_some() || self.looked_at {
+            return Ok(false);
+        }
+        let is_small = |buffer: &Buffer| buffer.bytes().len() <= SMALL_ROW;
+        if !self.buffer.as_ref().is_some_and(is_small) {
+            return Ok(false);
+        }
+        while self.ahead.len() < most {
+            let step = self.connection.with_session(|session| Ok(session.conn.copy_step()))?;
+            let buffer = match step {
+                CopyStep::Wait => break,
+                CopyStep::Message(buffer) => buffer,
+                step => {
+                    self.taken = Some(self.ended(step));
+                    break;
+                }
+            };
+            let is_last = !is_small(&buffer);
+            if let Some(other) = self.ahead.add(buffer, self.fields.len(), &mut self.splitter) {
+                // The trailer, or what is no row: it is its turn when it is asked for.
+                self.taken = Some(Ok(Some(other)));
+                break;
+            }
+            if is_last {
+                break;
+            }
+        }
+        Ok(!self.ahead.is_empty())
+    }
+
+    /// The current row and those behind it that have been looked at, as of [`Stream::row`].
+    pub fn rows(&self) -> impl Iterator<Item = (&[u8], &[Field])> + Clone {
+        let current = self.buffer.as_ref().map(|buffer| (buffer.bytes(), self.fields.as_slice()));
+        current.into_iter().chain(self.ahead.rows())
+    }
+
     /// Whether the next row, the end or an error is there without waiting.
     pub fn is_ready(&mut self) -> Result<bool> {
         let settled = self.settle(Wait::Never);
         if !settled.map_err(|error| self.request.told(error))? {
             return Ok(false);
         }
-        if !matches!(self.state, State::Copy) || self.ahead.is_some() {
+        let is_there = self.taken.is_some() || !self.ahead.is_empty();
+        if !matches!(self.state, State::Copy) || is_there {
             return Ok(true);
         }
         let waits = self.connection.with_session(|session| {
@@ -345,11 +408,11 @@ impl Stream {
         match waits {
             None => Ok(false),
             Some(CopyStep::Message(buffer)) => {
-                self.ahead = Some(Ok(Some(buffer)));
+                self.taken = Some(Ok(Some(buffer)));
                 Ok(true)
             }
             Some(step) => {
-                self.ahead = Some(self.ended(step));
+                self.taken = Some(self.ended(step));
                 Ok(true)
             }
         }
@@ -369,8 +432,8 @@ impl Stream {
 
     /// The next message of the COPY; `None` at its end.
     fn copy_message(&mut self) -> Result<Option<Buffer>> {
-        if let Some(ahead) = self.ahead.take() {
-            return ahead;
+        if let Some(taken) = self.taken.take() {
+            return taken;
         }
         let connection = Rc::clone(&self.connection);
         let mut waited = Duration::ZERO;
@@ -481,6 +544,9 @@ impl Stream {
         }
         let mut spool = Spool::new();
         let mut failure = None;
+        for buffer in self.ahead.give() {
+            spool.put(buffer.bytes());
+        }
         loop {
             match self.copy_message() {
                 Ok(Some(buffer)) => spool.put(buffer.bytes()),
@@ -527,7 +593,8 @@ impl Stream {
 
     /// Ends the read wherever it is. Raises what interrupts it while it waits for the source to obey.
     pub fn close(&mut self) {
-        let settled = matches!(self.ahead.take(), Some(Ok(None) | Err(_)));
+        self.ahead.clear();
+        let settled = matches!(self.taken.take(), Some(Ok(None) | Err(_)));
         match std::mem::replace(&mut self.state, State::End) {
             State::Copy if settled => {}
             State::Starting(_) | State::Copy => self.connection.stop_read(),

@@ -10,7 +10,7 @@
 mod tables;
 
 use super::canonical::{self, Form};
-use super::prf::{Prf, below};
+use super::prf::{Prf, below, words};
 use super::{MaskError, Masked, Value};
 use crate::privacy::Domain;
 use std::fmt::Write;
@@ -263,6 +263,11 @@ impl Fakes {
         &mut self.prf
     }
 
+    /// The function, the form in which it is asked, and room for that.
+    pub(super) fn keyed(&mut self) -> (&mut Prf, Form, &mut Vec<u8>) {
+        (&mut self.prf, Form::Auto, &mut self.canonical)
+    }
+
     pub(super) fn mask<'o>(
         &mut self,
         value: Value<'_>,
@@ -272,7 +277,17 @@ impl Fakes {
             return Err(MaskError::Unreadable { mask: self.kind.name() });
         }
         canonical::write(value, Form::Auto, &mut self.canonical);
-        let words = self.prf.words(&self.canonical);
+        let bytes = self.prf.bytes(&self.canonical);
+        self.of(&bytes, out)
+    }
+
+    /// The fake that belongs to what the function gives.
+    pub(super) fn of<'o>(
+        &self,
+        bytes: &[u8; 32],
+        out: &'o mut String,
+    ) -> Result<Masked<'o>, MaskError> {
+        let words = words(bytes);
         // The tables are not empty, which a test holds, and writing to a string does not fail.
         self.write(words, out).ok_or(MaskError::Unreadable { mask: self.kind.name() })?;
         Ok(Masked::Text(out))

@@ -99,6 +99,73 @@ fn keyed_masks_fail_closed_and_join() -> Result<()> {
     Ok(())
 }
 
+/// What `name` of row `id` is in `many`: NULLs, values that come again, some of more than a block of
+/// SHA-256, some that are not ASCII.
+const NAME: &str = "CASE WHEN id % 7 = 0 THEN NULL WHEN id % 11 = 0 THEN repeat('long ', (id % 20)::int) || id \
+    WHEN id % 5 = 0 THEN 'Again ' || id % 3 WHEN id % 13 = 0 THEN ' Zoë ' || id \
+    ELSE 'u' || id || '@Example.com' END";
+
+/// Keyed values of rows that come together are worked out together. Each gets what it gets alone.
+#[test]
+fn rows_that_come_together_get_what_each_gets_alone() -> Result<()> {
+    let (pair, _warehouse, mut client) = warehouse("together")?;
+    run(
+        &mut pair.source()?,
+        &format!(
+            "CREATE TABLE many AS SELECT id, {NAME} AS name, {NAME} AS nick, id % 1000 AS of \
+             FROM generate_series(1, 20001::bigint) id; ALTER TABLE many ADD PRIMARY KEY (id); ANALYZE many"
+        ),
+    )?;
+    run(
+        &mut client,
+        "IMPORT FOREIGN SCHEMA public LIMIT TO (many) FROM SERVER src INTO d; \
+         SELECT warehouse.create_key(); \
+         SELECT warehouse.classify('d.many', 'name', 'identifier', 'pseudonym(person)'); \
+         SELECT warehouse.classify('d.many', 'nick', 'identifier', 'hash(person)')",
+    )?;
+    let wrong = format!(
+        "count(*) FILTER (WHERE name IS DISTINCT FROM warehouse.pseudonym({NAME}, 'person')), \
+         count(*) FILTER (WHERE nick IS DISTINCT FROM warehouse.hash({NAME}, 'person'))"
+    );
+    // Batches that end where they may, in order and not.
+    for (rows, some) in [
+        ("20001|20001", "many"),
+        ("1|1", "(SELECT * FROM many LIMIT 1) m"),
+        ("6|6", "(SELECT * FROM many ORDER BY id DESC LIMIT 6) m"),
+        ("20|20", "(SELECT * FROM many WHERE of = 7 OFFSET 0) m"),
+        (
+            "13|13",
+            "(SELECT * FROM many WHERE id IN (SELECT n * 1500 FROM generate_series(1, 13) n)) m",
+        ),
+    ] {
+        expect(
+            &mut client,
+            &format!("SELECT count(*), count(DISTINCT id), {wrong} FROM {some}"),
+            &format!("{rows}|0|0"),
+        )?;
+    }
+    // Another read wants the wire while rows have been looked at.
+    expect(
+        &mut client,
+        &format!(
+            "SELECT count(*), {wrong} FROM (SELECT * FROM many OFFSET 0) m \
+             WHERE id > 3 AND id <= 20000 - (SELECT count(*) FROM (SELECT FROM many OFFSET 0) n WHERE m.id = 5)"
+        ),
+        "19996|0|0",
+    )?;
+    // Given up in the middle, and asked again.
+    for _ in 0..3 {
+        let found = rows(&mut client, "SELECT id FROM many LIMIT 2")?;
+        ensure!(found.lines().count() == 2, "{found}");
+    }
+    expect(
+        &mut client,
+        "SELECT count(*) FROM (SELECT * FROM many OFFSET 0) a JOIN (SELECT * FROM many OFFSET 0) b \
+         ON a.id = b.id AND a.name = b.name",
+        "17144",
+    )
+}
+
 #[test]
 fn tokens_are_read_with_the_right() -> Result<()> {
     let (_pair, warehouse, mut client) = warehouse("tokens")?;
