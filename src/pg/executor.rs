@@ -48,7 +48,7 @@ impl<'e> ScanNode<'e> {
         unsafe { &*(*self.0).ss.ps.plan.cast::<pg_sys::ForeignScan>() }
     }
 
-    /// The text that the planner left in the plan.
+    /// The note that the planner left in the plan.
     pub fn plan_note(self) -> &'e [u8] {
         // SAFETY: our own plans hold a list of one note.
         unsafe { planner::note(self.plan().fdw_private) }
