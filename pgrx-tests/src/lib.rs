@@ -11,6 +11,7 @@ pub mod apis;
 pub mod cluster;
 pub mod faults;
 pub mod install;
+mod listener;
 mod process;
 pub mod psql;
 pub mod run_dir;

@@ -3,7 +3,6 @@
 
 use std::convert::Infallible;
 use std::io::Write;
-use std::net::TcpListener;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,16 +26,13 @@ use super::control;
 use super::exchange::{Answer, Request};
 use super::fault::{Fault, Faults, What};
 use super::log::{Place, RequestLog};
-use crate::cluster::free_port;
+use crate::listener::Listener;
 
 /// A larger request is answered with 413.
 const LARGEST_REQUEST: usize = 8 << 20;
 
 /// How long a cut answer stands before the connection breaks, so that its beginning arrives.
 const BEFORE_THE_CUT: Duration = Duration::from_millis(50);
-
-/// How often another port is tried when the one found free was taken meanwhile.
-const PORT_ATTEMPTS: usize = 5;
 
 /// A service that can be emulated.
 pub trait Api: Send + Sync + 'static {
@@ -81,29 +77,20 @@ pub(super) struct Hub<A> {
 impl<A: Api> Emulator<A> {
     /// Starts on a free port.
     pub fn start(api: A) -> Result<Emulator<A>> {
-        let mut attempt = 1;
-        let listener = loop {
-            match TcpListener::bind(("127.0.0.1", free_port()?)) {
-                Ok(listener) => break listener,
-                Err(error) if attempt == PORT_ATTEMPTS => {
-                    return Err(error).context("cannot listen");
-                }
-                Err(_) => attempt += 1,
-            }
-        };
-        Emulator::serve(api, listener)
+        Emulator::serve(api, Listener::start()?)
     }
 
     /// Starts on this port of the loopback interface.
     pub fn start_on(api: A, port: u16) -> Result<Emulator<A>> {
-        let listener = TcpListener::bind(("127.0.0.1", port))
+        let listener = Listener::on(port)
             .with_context(|| format!("cannot listen on port {port}"))?;
         Emulator::serve(api, listener)
     }
 
-    fn serve(api: A, listener: TcpListener) -> Result<Emulator<A>> {
+    fn serve(api: A, listener: Listener) -> Result<Emulator<A>> {
         let port = listener.local_addr()?.port();
         listener.set_nonblocking(true)?;
+        let accepting = listener.try_clone()?;
         let hub = Arc::new(Hub {
             api,
             log: RequestLog::new(),
@@ -120,19 +107,20 @@ impl<A: Api> Emulator<A> {
         let router = router(Arc::clone(&hub));
         let thread = thread::spawn(move || {
             runtime.block_on(async move {
-                let listener = match tokio::net::TcpListener::from_std(listener) {
-                    Ok(listener) => listener.tap_io(|stream| {
+                let accepting = match tokio::net::TcpListener::from_std(accepting) {
+                    Ok(accepting) => accepting.tap_io(|stream| {
                         // Without it everything works, only later.
                         let _ = stream.set_nodelay(true);
                     }),
                     Err(error) => return eprintln!("emulator: cannot listen: {error}"),
                 };
-                let serving = async { axum::serve(listener, router).await };
+                let serving = async { axum::serve(accepting, router).await };
                 tokio::select! {
                     _ = serving => {}
                     _ = stopped => {}
                 }
             });
+            drop(listener);
             // Connections that are open, stalled ones among them, end here.
             runtime.shutdown_timeout(Duration::from_secs(5));
         });

@@ -10,29 +10,11 @@ use std::os::fd::AsRawFd;
 use std::ptr;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-
 pub use proxy::{Mode, Proxy};
 pub use silent::SilentHost;
 
-use crate::cluster::free_port;
-
 /// How often a waiting thread looks whether it has to end or to behave differently.
 const TICK: Duration = Duration::from_millis(10);
-
-/// How often another port is tried when the one found free was taken meanwhile.
-const PORT_ATTEMPTS: usize = 5;
-
-fn listen() -> Result<TcpListener> {
-    let mut attempt = 1;
-    loop {
-        match TcpListener::bind(("127.0.0.1", free_port()?)) {
-            Ok(listener) => return Ok(listener),
-            Err(error) if attempt == PORT_ATTEMPTS => return Err(error).context("cannot listen"),
-            Err(_) => attempt += 1,
-        }
-    }
-}
 
 /// Waits up to one [`TICK`] for somebody to connect.
 fn accept(listener: &TcpListener) -> io::Result<Option<TcpStream>> {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::{TICK, accept, is_readable, listen};
+use super::{TICK, accept, is_readable};
 use crate::Cluster;
+use crate::listener::Listener;
 use crate::timing::eventually;
 
 /// How much a delayed direction may hold before the proxy stops reading from the sender.
@@ -65,7 +66,7 @@ impl Proxy {
 
     /// A proxy in front of `host` and `port`.
     pub fn to(host: &str, port: u16) -> Result<Proxy> {
-        let listener = listen()?;
+        let listener = Listener::start()?;
         let own_port = listener.local_addr()?.port();
         let shared = Arc::new(Shared {
             target: (host.to_owned(), port),
@@ -148,14 +149,14 @@ impl Shared {
     }
 }
 
-fn accept_all(listener: TcpListener, port: u16, shared: &Arc<Shared>) {
+fn accept_all(listener: Listener, port: u16, shared: &Arc<Shared>) {
     let mut listener = Some(listener);
     let mut threads: Vec<JoinHandle<()>> = Vec::new();
     while !shared.stop.load(Ordering::SeqCst) {
         let refusing = *shared.mode() == Mode::Refuse;
         match (&listener, refusing) {
             (Some(_), true) => listener = None,
-            (None, false) => listener = TcpListener::bind(("127.0.0.1", port)).ok(),
+            (None, false) => listener = Listener::on(port).ok(),
             _ => {}
         }
         shared.listening.store(listener.is_some(), Ordering::SeqCst);
@@ -202,6 +203,8 @@ fn serve(client: &TcpStream, shared: &Shared) -> Result<()> {
         scope.spawn(|| forward(client, &server, &shared.to_server, false));
         forward(&server, client, &shared.to_client, true);
     });
+    // A process that is being started may hold a copy of it, as of the client's.
+    let _ = server.shutdown(Shutdown::Both);
     Ok(())
 }
 

@@ -7,7 +7,8 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::Result;
 
-use super::{accept, listen};
+use super::accept;
+use crate::listener::Listener;
 
 /// A TCP listener that takes every connection, reads nothing and answers nothing.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub struct SilentHost {
 impl SilentHost {
     /// Starts listening on 127.0.0.1.
     pub fn start() -> Result<SilentHost> {
-        let listener = listen()?;
+        let listener = Listener::start()?;
         let port = listener.local_addr()?.port();
         let accepted = Arc::new(AtomicUsize::new(0));
         let stop = Arc::new(AtomicBool::new(false));

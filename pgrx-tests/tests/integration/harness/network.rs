@@ -1,7 +1,10 @@
 //! The fault tools.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitStatus};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -21,6 +24,48 @@ fn through(proxy: &Proxy) -> Result<Client> {
 fn is_refused(port: u16) -> bool {
     TcpStream::connect(("127.0.0.1", port))
         .is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+}
+
+/// Starts a program that holds copies of all descriptors of this process for `patience` before it
+/// becomes what it is, as every program does that a test beside this one starts; shorter.
+fn hold_descriptors(patience: Duration) -> Result<JoinHandle<io::Result<ExitStatus>>> {
+    let (mut born, tell) = io::pipe()?;
+    let thread = std::thread::spawn(move || {
+        let mut command = Command::new("true");
+        // SAFETY: writing and sleeping are safe after a fork.
+        unsafe {
+            command.pre_exec(move || {
+                (&tell).write_all(b"!")?;
+                std::thread::sleep(patience);
+                Ok(())
+            });
+        }
+        command.status()
+    });
+    born.read_exact(&mut [0])?;
+    Ok(thread)
+}
+
+#[test]
+fn refusing_does_not_wait_for_programs_that_are_starting() -> Result<()> {
+    let cluster = Cluster::builder("starting").start()?;
+    let proxy = Proxy::to_cluster(&cluster)?;
+    let host = SilentHost::start()?;
+    let mut client = through(&proxy)?;
+    let starting = hold_descriptors(Duration::from_millis(500))?;
+    proxy.set(Mode::Refuse)?;
+    ensure!(is_refused(proxy.port()));
+    proxy.drop_connections()?;
+    ensure!(client.simple_query("SELECT 1").is_err());
+    let port = host.port();
+    drop(host);
+    ensure!(is_refused(port));
+    ensure!(!starting.is_finished());
+    // The port is still the proxy's.
+    proxy.set(Mode::Pass)?;
+    through(&proxy)?.simple_query("SELECT 1")?;
+    ensure!(starting.join().is_ok_and(|status| status.is_ok_and(|status| status.success())));
+    Ok(())
 }
 
 #[test]
