@@ -68,7 +68,14 @@ fn run(apis: &Apis) -> Result<Finding> {
         figure: braintree.log.most_at_once("") as f64,
         target: Target::NoMoreThan(BRAINTREE_AT_ONCE),
     });
-    let command = json!({"do": "total", "kind": "transactions"});
+    let cap = apis.braintree.api().settings().transaction_cap;
+    let command = json!({
+        "do": "total",
+        "kind": "transactions",
+        "since": "2000-01-01T00:00:00Z",
+        "until": "2040-01-01T00:00:00Z",
+        "cap": cap,
+    });
     let theirs = apis.braintree_sdk()?.must(&command)?;
     let figure = compare(&braintree, &ours, &theirs, &mut notes, &mut wrong)?;
 
