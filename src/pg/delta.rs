@@ -5,10 +5,13 @@
 //! does not grow, and nothing is written to the WAL.
 
 use super::error::{Error, Result};
+use super::guc::Level;
+use super::list;
 use super::memory::Context;
 use super::sink::{self, Sink};
 use super::sql::owned;
-use pgrx::{PgSqlErrorCode as Code, pg_sys};
+use pgrx::pg_sys::{self, NodeTag};
+use pgrx::PgSqlErrorCode as Code;
 use std::ffi::{CStr, CString};
 
 /// Bytes of a row beside its values, about.
@@ -87,12 +90,91 @@ pub struct Merged {
     pub updated: u64,
 }
 
-/// Runs a statement that may read these and returns for each row that it writes whether it is new.
+/// Runs a MERGE that may read these.
+///
+/// SPI would say how many rows it wrote, not how many of them are new, so the executor is called here.
 pub fn merge(statement: &str, deltas: &[&Delta]) -> Result<Merged> {
-    let mut merged = Merged::default();
-    // SAFETY: they outlive the statement.
-    sink::run(statement, &mut merged, || unsafe { register(deltas) })?;
-    Ok(merged)
+    let text = c_text(statement)?;
+    // SAFETY: everything made here lives in SPI's memory, which an ERROR frees with its (sub)transaction;
+    // snapshots are taken and given back in order.
+    unsafe {
+        pg_sys::SPI_connect();
+        let environment = pg_sys::create_queryEnv();
+        for relation in relations(deltas) {
+            pg_sys::register_ENR(environment, relation);
+        }
+        pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        let plan = planned(&text, environment)?;
+        pg_sys::PopActiveSnapshot();
+
+        // What has been written before counts.
+        pg_sys::CommandCounterIncrement();
+        pg_sys::PushCopiedSnapshot(pg_sys::GetTransactionSnapshot());
+        pg_sys::UpdateActiveSnapshotCommandId();
+        let query = pg_sys::CreateQueryDesc(
+            plan,
+            text.as_ptr(),
+            pg_sys::GetActiveSnapshot(),
+            std::ptr::null_mut(),
+            pg_sys::CreateDestReceiver(pg_sys::CommandDest::DestNone),
+            std::ptr::null_mut(),
+            environment,
+            0,
+        );
+        pg_sys::ExecutorStart(query, 0);
+        pg_sys::ExecutorRun(query, pg_sys::ScanDirection::ForwardScanDirection, 0, true);
+        pg_sys::ExecutorFinish(query);
+        let state = (*query).planstate;
+        let merged = ((*state).type_ == NodeTag::T_ModifyTableState).then(|| {
+            let state = &*state.cast::<pg_sys::ModifyTableState>();
+            Merged {
+                inserted: state.mt_merge_inserted as u64,
+                updated: state.mt_merge_updated as u64,
+            }
+        });
+        pg_sys::ExecutorEnd(query);
+        pg_sys::FreeQueryDesc(query);
+        pg_sys::PopActiveSnapshot();
+        pg_sys::CommandCounterIncrement();
+        pg_sys::SPI_finish();
+        merged.ok_or_else(|| Error::bug("a MERGE has another plan than one that writes".to_owned()))
+    }
+}
+
+/// How many times a page costs that is read out of order, when a merge is planned.
+const RANDOM_PAGE_COST: f64 = 1.1;
+
+/// The plan of a MERGE.
+///
+/// It finds rows by an index unless they are many: the pages of those that have changed will be written to
+/// in any case, so reading them costs it nothing more, as the planner would have it.
+///
+/// # Safety
+/// A snapshot is active, `environment` is valid.
+unsafe fn planned(
+    text: &CStr,
+    environment: *mut pg_sys::QueryEnvironment,
+) -> Result<*mut pg_sys::PlannedStmt> {
+    // SAFETY: the trees live in the current memory context.
+    unsafe {
+        let parsed = list::pointers::<pg_sys::RawStmt>(pg_sys::pg_parse_query(text.as_ptr())).next();
+        let parsed = parsed.ok_or_else(|| Error::bug("a MERGE without a statement".to_owned()))?;
+        let queries = pg_sys::pg_analyze_and_rewrite_fixedparams(
+            parsed,
+            text.as_ptr(),
+            std::ptr::null(),
+            0,
+            environment,
+        );
+        let query = list::pointers::<pg_sys::Query>(queries).next();
+        let query = query.ok_or_else(|| Error::bug("a MERGE that a rule took away".to_owned()))?;
+        let level = Level::enter();
+        let cost = CString::new(RANDOM_PAGE_COST.min(pg_sys::random_page_cost).to_string());
+        if let Ok(cost) = &cost {
+            level.set(c"random_page_cost", cost);
+        }
+        Ok(pg_sys::pg_plan_query(query, text.as_ptr(), 0, std::ptr::null_mut()))
+    }
 }
 
 /// The one row of a statement that may read these, as text.
@@ -142,10 +224,25 @@ fn c_text(text: &str) -> Result<CString> {
 /// # Safety
 /// They outlive the connection.
 unsafe fn register(deltas: &[&Delta]) {
-    // SAFETY: the relation's structure lies in SPI's memory; what it points to outlives it.
+    // SAFETY: the caller's promise.
     unsafe {
-        for delta in deltas.iter().filter(|delta| !delta.desc.is_null()) {
-            let size = size_of::<pg_sys::EphemeralNamedRelationData>();
+        for relation in relations(deltas) {
+            pg_sys::SPI_register_relation(relation);
+        }
+    }
+}
+
+/// These as relations that a statement can name.
+///
+/// # Safety
+/// They outlive the current memory context.
+unsafe fn relations(
+    deltas: &[&Delta],
+) -> impl Iterator<Item = pg_sys::EphemeralNamedRelation> {
+    deltas.iter().filter(|delta| !delta.desc.is_null()).map(|delta| {
+        let size = size_of::<pg_sys::EphemeralNamedRelationData>();
+        // SAFETY: the structure lies in the current memory; what it points to outlives it.
+        unsafe {
             let relation: pg_sys::EphemeralNamedRelation = pg_sys::palloc0(size).cast();
             (*relation).md.name = delta.name.as_ptr().cast_mut();
             (*relation).md.reliddesc = pg_sys::Oid::INVALID;
@@ -153,28 +250,9 @@ unsafe fn register(deltas: &[&Delta]) {
             (*relation).md.enrtype = pg_sys::EphemeralNameRelationType::ENR_NAMED_TUPLESTORE;
             (*relation).md.enrtuples = delta.rows as f64;
             (*relation).reldata = delta.store.cast();
-            pg_sys::SPI_register_relation(relation);
+            relation
         }
-    }
-}
-
-impl Sink for Merged {
-    unsafe fn start(&mut self, _: pg_sys::TupleDesc) {}
-
-    unsafe fn take(&mut self, slot: *mut pg_sys::TupleTableSlot) {
-        // SAFETY: the row has a column of boolean, which is not NULL.
-        let is_new = unsafe {
-            pg_sys::slot_getallattrs(slot);
-            *(*slot).tts_values != pg_sys::Datum::from(0)
-        };
-        if is_new {
-            self.inserted += 1;
-        } else {
-            self.updated += 1;
-        }
-    }
-
-    fn finish(&mut self) {}
+    })
 }
 
 impl Sink for Filling<'_, '_> {

@@ -72,6 +72,16 @@ pub fn write(value: Value<'_>, form: Form, out: &mut Vec<u8>) {
     }
 }
 
+/// As [`write`] of text, if it is ASCII.
+pub fn write_ascii(text: &[u8], form: Form, out: &mut Vec<u8>) -> bool {
+    if !text.is_ascii() {
+        return false;
+    }
+    out.clear();
+    plain(text, form, out);
+    true
+}
+
 fn with(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
     out.push(tag);
     out.extend_from_slice(bytes);
@@ -113,18 +123,31 @@ fn inet(inet: Inet, out: &mut Vec<u8>) {
 }
 
 fn text(text: &str, form: Form, out: &mut Vec<u8>) {
+    if text.is_ascii() {
+        return plain(text.as_bytes(), form, out);
+    }
     if form == Form::Exact {
         return with(TEXT, text.as_bytes(), out);
     }
     out.push(TEXT);
-    if text.is_ascii() {
-        out.extend_from_slice(trimmed(text).as_bytes());
-    } else {
-        for c in text.nfkc() {
-            push(c, out);
-        }
-        trim(out);
+    for c in text.nfkc() {
+        push(c, out);
     }
+    trim(out);
+    formed(form, out);
+}
+
+/// ASCII.
+fn plain(text: &[u8], form: Form, out: &mut Vec<u8>) {
+    if form == Form::Exact {
+        return with(TEXT, text, out);
+    }
+    with(TEXT, trimmed(text), out);
+    formed(form, out);
+}
+
+/// Gives text that has been trimmed its form.
+fn formed(form: Form, out: &mut Vec<u8>) {
     match form {
         Form::Auto => auto(out),
         Form::Exact => {}
@@ -138,12 +161,15 @@ fn text(text: &str, form: Form, out: &mut Vec<u8>) {
 }
 
 /// ASCII without spaces around it. Of most texts the first and the last byte are none.
-fn trimmed(text: &str) -> &str {
-    let bytes = text.as_bytes();
-    match (bytes.first(), bytes.last()) {
-        (Some(b'!'..=b'~'), Some(b'!'..=b'~')) => text,
-        _ => text.trim(),
+fn trimmed(text: &[u8]) -> &[u8] {
+    if let (Some(b'!'..=b'~'), Some(b'!'..=b'~')) = (text.first(), text.last()) {
+        return text;
     }
+    // `char::is_whitespace`; `u8::is_ascii_whitespace` leaves the vertical tab out.
+    let is_space = |byte: &u8| matches!(byte, b'\t'..=b'\r' | b' ');
+    let start = text.iter().position(|byte| !is_space(byte)).unwrap_or(text.len());
+    let end = text.iter().rposition(|byte| !is_space(byte)).map_or(start, |last| last + 1);
+    &text[start..end]
 }
 
 fn push(c: char, out: &mut Vec<u8>) {

@@ -121,8 +121,8 @@ proptest! {
     }
 
     #[test]
-    fn ascii_is_trimmed_as_text_is(text in "[\\x00-\\x7f]{0,6}") {
-        prop_assert_eq!(trimmed(&text), text.trim());
+    fn ascii_is_trimmed_as_text_is(text in "[\\x00-\\x7f]{0,6}|[\\x09-\\x0d\\x1c-\\x20a]{0,6}") {
+        prop_assert_eq!(trimmed(text.as_bytes()), text.trim().as_bytes());
     }
 
     #[test]

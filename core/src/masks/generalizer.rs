@@ -47,15 +47,44 @@ impl Generalizer {
         width: IntWidth,
         out: &'o mut String,
     ) -> Result<Masked<'o>, MaskError> {
-        match self.known(value) {
-            Some((Edge::Integer(lower), _)) if width.holds(lower) => Ok(Masked::Integer(lower)),
-            Some((Edge::Date(lower), _)) => Ok(Masked::Date(lower)),
-            Some((Edge::Timestamp(lower), _)) if matches!(value, Value::TimestampTz(_)) => {
-                Ok(Masked::TimestampTz(lower))
+        let known = match value {
+            Value::Integer(number) => {
+                self.integer(number).filter(|lower| width.holds(*lower)).map(Masked::Integer)
             }
-            Some((Edge::Timestamp(lower), _)) => Ok(Masked::Timestamp(lower)),
-            _ => generalize::lower(self.step, value, |number| width.holds(number), out),
+            Value::Date(day) => self.date(day).map(Masked::Date),
+            Value::Timestamp(at) => self.timestamp(at).map(Masked::Timestamp),
+            Value::TimestampTz(at) => self.timestamp(at).map(Masked::TimestampTz),
+            _ => None,
+        };
+        match known {
+            Some(known) => Ok(known),
+            None => generalize::lower(self.step, value, |number| width.holds(number), out),
         }
+    }
+
+    /// The lower end of an integer's step, as far as it follows from what is kept; `None` leaves it to the
+    /// whole way.
+    #[inline]
+    pub(super) fn integer(&self, number: i64) -> Option<i64> {
+        number.checked_sub(number.checked_rem_euclid(self.width?)?)
+    }
+
+    /// That of a day's.
+    #[inline]
+    pub(super) fn date(&mut self, day: i32) -> Option<i32> {
+        if !self.days.holds(day.into()) {
+            self.days = self.span(Value::Date(day))?;
+        }
+        i32::try_from(self.days.from).ok()
+    }
+
+    /// That of a point in time's, with or without a time zone.
+    #[inline]
+    pub(super) fn timestamp(&mut self, at: i64) -> Option<i64> {
+        if !self.times.holds(at) {
+            self.times = self.span(Value::Timestamp(at))?;
+        }
+        Some(self.times.from)
     }
 
     /// The step as a range; see [`generalize::range`].
@@ -74,28 +103,20 @@ impl Generalizer {
         }
     }
 
-    /// The step of a value, as far as it follows from what is kept; `None` leaves it to the whole way.
-    #[inline]
+    /// Both ends of a value's step, as far as they follow from what is kept.
     fn known(&mut self, value: Value<'_>) -> Option<(Edge, Edge)> {
         match value {
             Value::Integer(number) => {
-                let width = self.width?;
-                let lower = number.checked_sub(number.checked_rem_euclid(width)?)?;
-                Some((Edge::Integer(lower), Edge::Integer(lower.checked_add(width)?)))
+                let lower = self.integer(number)?;
+                Some((Edge::Integer(lower), Edge::Integer(lower.checked_add(self.width?)?)))
             }
             Value::Date(day) => {
-                let day = i64::from(day);
-                if !self.days.holds(day) {
-                    self.days = self.span(value)?;
-                }
-                let edge = |day| i32::try_from(day).ok().map(Edge::Date);
-                Some((edge(self.days.from)?, edge(self.days.to)?))
+                let lower = self.date(day)?;
+                Some((Edge::Date(lower), Edge::Date(i32::try_from(self.days.to).ok()?)))
             }
             Value::Timestamp(at) | Value::TimestampTz(at) => {
-                if !self.times.holds(at) {
-                    self.times = self.span(value)?;
-                }
-                Some((Edge::Timestamp(self.times.from), Edge::Timestamp(self.times.to)))
+                let lower = self.timestamp(at)?;
+                Some((Edge::Timestamp(lower), Edge::Timestamp(self.times.to)))
             }
             _ => None,
         }

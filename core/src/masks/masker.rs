@@ -189,6 +189,34 @@ impl Masker {
         prf.say(room)
     }
 
+    /// As [`say`](Self::say) of text, if it is ASCII.
+    pub fn say_ascii(&mut self, text: &[u8]) -> Option<usize> {
+        let (prf, form, room) = self.keyed_by_value()?;
+        if !canonical::write_ascii(text, form, room) {
+            return None;
+        }
+        prf.say(room)
+    }
+
+    /// What may be seen of a value that was said, if that is a pseudonym that is text.
+    pub fn pseudonym_said(&mut self, place: usize) -> Option<[u8; 32]> {
+        match &mut self.work {
+            Work::Pseudonym(pseudonyms) => {
+                let bytes = pseudonyms.prf().said(place)?;
+                pseudonyms.digits_of(&bytes)
+            }
+            _ => None,
+        }
+    }
+
+    /// What it puts values into steps with, if it does.
+    pub(super) fn steps(&mut self) -> Option<&mut Generalizer> {
+        match &mut self.work {
+            Work::Generalize(steps) => Some(steps),
+            _ => None,
+        }
+    }
+
     /// What may be seen of a value that was said, as [`Masker::mask`] tells it.
     ///
     /// # Errors
@@ -199,13 +227,12 @@ impl Masker {
         out: &'o mut String,
     ) -> Result<Masked<'o>, MaskError> {
         out.clear();
-        let unreadable = MaskError::Unreadable { mask: self.name };
         let said = self.keyed_by_value().and_then(|(prf, ..)| prf.said(place));
         match (&self.work, said) {
             (Work::Pseudonym(pseudonyms), Some(bytes)) => Ok(pseudonyms.of(&bytes, out)),
             (Work::Hash(hashes), Some(bytes)) => hashes.of(&bytes, out),
             (Work::Fake(fakes), Some(bytes)) => fakes.of(&bytes, out),
-            _ => Err(unreadable),
+            _ => Err(MaskError::Unreadable { mask: self.name }),
         }
     }
 
@@ -234,7 +261,6 @@ impl Masker {
         out: &'o mut String,
     ) -> Result<Masked<'o>, MaskError> {
         out.clear();
-        let unreadable = MaskError::Unreadable { mask: self.name };
         let width = self.width;
         let entity = || others.first().copied().flatten();
         match (&mut self.work, value) {
@@ -273,7 +299,7 @@ impl Masker {
             (Work::DateShift(shifts), value) => shifts.mask(value, entity()),
             (Work::Redact(redactor), value) => redactor.mask(value, others, out),
             (Work::Json(json), value) => json.mask(value, others, out),
-            _ => Err(unreadable),
+            _ => Err(MaskError::Unreadable { mask: self.name }),
         }
     }
 }

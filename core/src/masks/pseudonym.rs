@@ -42,25 +42,40 @@ impl Pseudonyms {
 
     /// The pseudonym that belongs to what the function gives.
     pub(super) fn of<'o>(&self, bytes: &[u8; 32], out: &'o mut String) -> Masked<'o> {
-        let mut short = [0; 16];
-        short.copy_from_slice(&bytes[..16]);
+        let short = short(bytes);
         if self.uuid {
             return Masked::Uuid(short);
         }
         push_hex(&short, out);
         Masked::Text(out)
     }
+
+    /// The text of [`of`](Self::of), if it is text.
+    pub(super) fn digits_of(&self, bytes: &[u8; 32]) -> Option<[u8; 32]> {
+        (!self.uuid).then(|| digits(&short(bytes)))
+    }
+}
+
+fn short(bytes: &[u8; 32]) -> [u8; 16] {
+    let mut short = [0; 16];
+    short.copy_from_slice(&bytes[..16]);
+    short
 }
 
 /// Adds bytes in hexadecimal.
 pub(super) fn push_hex(bytes: &[u8; 16], out: &mut String) {
+    out.push_str(std::str::from_utf8(&digits(bytes)).unwrap_or_default());
+}
+
+/// Bytes in hexadecimal.
+fn digits(bytes: &[u8; 16]) -> [u8; 32] {
     // Without a table, so that it is done for many digits at a time.
     let digit = |four: u8| four + b'0' + (b'a' - b'0' - 10) * u8::from(four > 9);
     let mut digits = [0; 32];
     for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
         *pair = [digit(byte >> 4), digit(byte & 15)];
     }
-    out.push_str(std::str::from_utf8(&digits).unwrap_or_default());
+    digits
 }
 
 #[cfg(test)]

@@ -129,9 +129,14 @@ impl WireMasker {
             if bytes.len() > LONGEST {
                 continue;
             }
-            // One that cannot be read is told of when it is its turn.
-            let Some(value) = read(&self.of, bytes, &mut self.raw) else { continue };
-            if let Some(place) = self.masker.say(value) {
+            let ascii = self.of == WireType::Text && bytes.is_ascii();
+            let place = if ascii {
+                self.masker.say_ascii(bytes)
+            } else {
+                // One that cannot be read is told of when it is its turn.
+                read(&self.of, bytes, &mut self.raw).and_then(|value| self.masker.say(value))
+            };
+            if let Some(place) = place {
                 let from = self.said.len();
                 self.said.extend_from_slice(bytes);
                 self.next.push(Said { from, to: self.said.len(), place });
@@ -161,7 +166,16 @@ impl WireMasker {
         to: &mut Vec<u8>,
     ) -> Result<Outcome, MaskError> {
         if let Some(place) = self.place(bytes) {
+            if self.of == WireType::Text
+                && let Some(pseudonym) = self.masker.pseudonym_said(place)
+            {
+                to.extend_from_slice(&pseudonym);
+                return Ok(Outcome::Written);
+            }
             return written(self.masker.mask_said(place, &mut self.out)?, &self.of, to);
+        }
+        if step(&mut self.masker, &self.of, bytes, to).is_some() {
+            return Ok(Outcome::Written);
         }
         self.beside.resize(others.len(), String::new());
         let mut few = [None; FEW];
@@ -198,6 +212,36 @@ fn element(
     written(masker.mask(value, others, out)?, of, to)
 }
 
+/// Appends the lower end of the step that a number or a point in time is in, where that is what may be seen
+/// and takes no further thought; `None` leaves it to the whole way.
+fn step(masker: &mut Masker, of: &WireType, bytes: &[u8], to: &mut Vec<u8>) -> Option<()> {
+    let steps = masker.steps()?;
+    match of {
+        WireType::Int2 => {
+            let lower = steps.integer(i16::from_be_bytes(be(bytes)?).into())?;
+            to.extend_from_slice(&i16::try_from(lower).ok()?.to_be_bytes());
+        }
+        WireType::Int4 => {
+            let lower = steps.integer(i32::from_be_bytes(be(bytes)?).into())?;
+            to.extend_from_slice(&i32::try_from(lower).ok()?.to_be_bytes());
+        }
+        WireType::Int8 => {
+            let lower = steps.integer(i64::from_be_bytes(be(bytes)?))?;
+            to.extend_from_slice(&lower.to_be_bytes());
+        }
+        WireType::Date => {
+            let lower = steps.date(i32::from_be_bytes(be(bytes)?))?;
+            to.extend_from_slice(&lower.to_be_bytes());
+        }
+        WireType::Timestamp | WireType::TimestampTz => {
+            let lower = steps.timestamp(i64::from_be_bytes(be(bytes)?))?;
+            to.extend_from_slice(&lower.to_be_bytes());
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
 /// Appends what may be seen.
 fn written(masked: Masked<'_>, of: &WireType, to: &mut Vec<u8>) -> Result<Outcome, MaskError> {
     match masked {
@@ -209,11 +253,12 @@ fn written(masked: Masked<'_>, of: &WireType, to: &mut Vec<u8>) -> Result<Outcom
     }
 }
 
+fn be<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
+    bytes.try_into().ok()
+}
+
 /// The value of some bytes; `raw` holds the text of values that have none on the wire.
 fn read<'v>(of: &WireType, bytes: &'v [u8], raw: &'v mut String) -> Option<Value<'v>> {
-    fn be<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
-        bytes.try_into().ok()
-    }
     let text = |bytes| std::str::from_utf8(bytes).ok();
     Some(match of {
         WireType::Text => Value::Text(text(bytes)?),

@@ -65,6 +65,55 @@ proptest! {
     }
 }
 
+/// A number or a time in its bytes, of those that Postgres sends.
+fn sent(number: i64, wire: &WireType) -> Vec<u8> {
+    match wire {
+        WireType::Int2 => (number as i16).to_be_bytes().to_vec(),
+        WireType::Int4 => (number as i32).to_be_bytes().to_vec(),
+        WireType::Date => (number as i32 % 3_000_000).to_be_bytes().to_vec(),
+        _ => number.to_be_bytes().to_vec(),
+    }
+}
+
+proptest! {
+    /// The quick way and the whole one.
+    #[test]
+    fn steps_are_those_of_the_mask(
+        numbers in proptest::collection::vec(
+            prop_oneof![
+                any::<i64>(),
+                -200_000_000_000_000_000i64..900_000_000_000_000_000,
+                -1000i64..1000,
+                Just(i64::MIN),
+                Just(i64::MAX),
+            ],
+            1..20,
+        ),
+    ) {
+        use crate::masks::IntWidth;
+        for (mask, family, wire) in [
+            ("generalize(10)", TypeFamily::Integer(IntWidth::Two), WireType::Int2),
+            ("generalize(7)", TypeFamily::Integer(IntWidth::Four), WireType::Int4),
+            ("generalize(1000)", TypeFamily::Integer(IntWidth::Eight), WireType::Int8),
+            ("generalize('month')", TypeFamily::Date, WireType::Date),
+            ("generalize('century')", TypeFamily::Timestamp, WireType::Timestamp),
+            ("generalize('hour')", TypeFamily::TimestampTz, WireType::TimestampTz),
+        ] {
+            let mut quick = masker(mask, &family, wire.clone());
+            for number in &numbers {
+                let bytes = sent(*number, &wire);
+                let (mut one, mut other) = (Vec::new(), Vec::new());
+                let mut whole = masker(mask, &family, wire.clone());
+                let (mut raw, mut out) = (String::new(), String::new());
+                let rooms = (&mut raw, &mut out);
+                let expected = element(&mut whole.masker, &wire, &bytes, &[], rooms, &mut other);
+                prop_assert_eq!(quick.mask(&bytes, &[], &mut one), expected, "{} {}", mask, number);
+                prop_assert_eq!(one, other, "{} {}", mask, number);
+            }
+        }
+    }
+}
+
 fn masker(mask: &str, family: &TypeFamily, of: WireType) -> WireMasker {
     let mask: Mask = mask.parse().expect("a mask");
     WireMasker::new(mask.prepare(family, &Context::default()).expect("it fits"), of)

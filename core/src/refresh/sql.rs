@@ -105,37 +105,37 @@ impl Target {
         pairs.join(" AND ")
     }
 
-    /// Inserts what is new and updates what differs; returns for each of these rows whether it is new.
+    /// Inserts what is new and updates what differs. Rows that are as they were are not even locked, as ON
+    /// CONFLICT would.
     pub fn merge(&self) -> String {
         let (name, all, keys) = (&self.name, self.all(""), self.keys(""));
-        let set: Vec<String> = self
-            .others()
-            .map(|column| {
-                let name = quote::identifier(&column.name);
-                format!("{name} = excluded.{name}")
-            })
-            .collect();
-        let action = if set.is_empty() {
-            "DO NOTHING".to_owned()
+        let others: Vec<&str> = self.others().map(|column| column.name.as_str()).collect();
+        let (new, update) = if others.is_empty() {
+            (format!("(SELECT DISTINCT {keys} FROM {})", self.new), String::new())
         } else {
-            let others: Vec<&str> = self.others().map(|column| column.name.as_str()).collect();
+            let set: Vec<String> = others
+                .iter()
+                .map(|name| format!("{0} = d.{0}", quote::identifier(name)))
+                .collect();
             // Whole rows are compared where that column does not tell.
-            let first = self.others().find(|column| self.telling.as_ref() == Some(&column.name));
-            let first = first.map_or(String::new(), |column| {
-                let name = quote::identifier(&column.name);
-                format!("t.{name} <> excluded.{name} OR ")
+            let first = others.iter().find(|name| self.telling.as_deref() == Some(**name));
+            let first = first.map_or(String::new(), |name| {
+                format!("t.{0} <> d.{0} OR ", quote::identifier(name))
             });
-            format!(
-                "DO UPDATE SET {} WHERE {first}pg_catalog.record_image_ne(ROW({}), ROW({}))",
-                set.join(", "),
+            let update = format!(
+                "WHEN MATCHED AND ({first}pg_catalog.record_image_ne(ROW({}), ROW({}))) \
+                 THEN UPDATE SET {} ",
                 list(others.iter(), "t."),
-                list(others.iter(), "excluded.")
-            )
+                list(others.iter(), "d."),
+                set.join(", "),
+            );
+            (self.new.clone(), update)
         };
         format!(
-            "INSERT INTO {name} AS t ({all}) SELECT {all} FROM {} \
-             ON CONFLICT ({keys}) {action} RETURNING t.xmax = 0",
-            self.new
+            "MERGE INTO {name} t USING {new} d ON {} {update}\
+             WHEN NOT MATCHED THEN INSERT ({all}) VALUES ({})",
+            self.same_key("t", "d"),
+            self.all("d.")
         )
     }
 
@@ -289,19 +289,23 @@ mod tests {
     fn a_merge_leaves_equal_rows_alone() {
         assert_eq!(
             target().merge(),
-            "INSERT INTO mart.users AS t (\"id\", \"the Plan\") SELECT \"id\", \"the Plan\" \
-             FROM warehouse_delta ON CONFLICT (\"id\") DO UPDATE SET \"the Plan\" = excluded.\"the Plan\" \
-             WHERE pg_catalog.record_image_ne(ROW(t.\"the Plan\"), ROW(excluded.\"the Plan\")) \
-             RETURNING t.xmax = 0"
+            "MERGE INTO mart.users t USING warehouse_delta d ON t.\"id\" = d.\"id\" \
+             WHEN MATCHED AND (pg_catalog.record_image_ne(ROW(t.\"the Plan\"), ROW(d.\"the Plan\"))) \
+             THEN UPDATE SET \"the Plan\" = d.\"the Plan\" \
+             WHEN NOT MATCHED THEN INSERT (\"id\", \"the Plan\") VALUES (d.\"id\", d.\"the Plan\")"
         );
         let told = Target { telling: Some("the Plan".to_owned()), ..target() }.merge();
-        let quick = "WHERE t.\"the Plan\" <> excluded.\"the Plan\" OR pg_catalog.record_image_ne(";
+        let quick = "AND (t.\"the Plan\" <> d.\"the Plan\" OR pg_catalog.record_image_ne(";
         assert!(told.contains(quick), "{told}");
         // A key never differs from itself.
         let key = Target { telling: Some("id".to_owned()), ..target() }.merge();
         assert_eq!(key, target().merge());
         let only_key = Target { columns: vec![column("id", Family::Plain)], ..target() };
-        assert!(only_key.merge().contains("DO NOTHING"));
+        assert_eq!(
+            only_key.merge(),
+            "MERGE INTO mart.users t USING (SELECT DISTINCT \"id\" FROM warehouse_delta) d \
+             ON t.\"id\" = d.\"id\" WHEN NOT MATCHED THEN INSERT (\"id\") VALUES (d.\"id\")"
+        );
     }
 
     #[test]

@@ -52,7 +52,11 @@ fn cursor_reads_what_is_new_and_looks_back() -> Result<()> {
     ensure!(found.starts_with("succeeded|merge|cursor|") && found.ends_with("|2|10|0"), "{found}");
     run(&mut late, "COMMIT")?;
     ground.refresh("'mart.people'")?;
-    ground.agrees("mart.people", "SELECT * FROM app.people")
+    ground.agrees("mart.people", "SELECT * FROM app.people")?;
+    // What is read again and is as it was is neither written nor locked.
+    let found = ground.refresh("'mart.people'")?;
+    ensure!(!found.contains("|cursor|0|") && found.ends_with("|0|0|0"), "{found}");
+    expect(&mut ground.client, "SELECT count(*) FROM mart.people WHERE xmax::text <> '0'", "0")
 }
 
 #[test]
