@@ -10,8 +10,8 @@ use super::list;
 use super::memory::Context;
 use super::sink::{self, Sink};
 use super::sql::owned;
-use pgrx::pg_sys::{self, NodeTag};
 use pgrx::PgSqlErrorCode as Code;
+use pgrx::pg_sys::{self, NodeTag};
 use std::ffi::{CStr, CString};
 
 /// Bytes of a row beside its values, about.
@@ -157,7 +157,8 @@ unsafe fn planned(
 ) -> Result<*mut pg_sys::PlannedStmt> {
     // SAFETY: the trees live in the current memory context.
     unsafe {
-        let parsed = list::pointers::<pg_sys::RawStmt>(pg_sys::pg_parse_query(text.as_ptr())).next();
+        let parsed =
+            list::pointers::<pg_sys::RawStmt>(pg_sys::pg_parse_query(text.as_ptr())).next();
         let parsed = parsed.ok_or_else(|| Error::bug("a MERGE without a statement".to_owned()))?;
         let queries = pg_sys::pg_analyze_and_rewrite_fixedparams(
             parsed,
@@ -236,9 +237,7 @@ unsafe fn register(deltas: &[&Delta]) {
 ///
 /// # Safety
 /// They outlive the current memory context.
-unsafe fn relations(
-    deltas: &[&Delta],
-) -> impl Iterator<Item = pg_sys::EphemeralNamedRelation> {
+unsafe fn relations(deltas: &[&Delta]) -> impl Iterator<Item = pg_sys::EphemeralNamedRelation> {
     deltas.iter().filter(|delta| !delta.desc.is_null()).map(|delta| {
         let size = size_of::<pg_sys::EphemeralNamedRelationData>();
         // SAFETY: the structure lies in the current memory; what it points to outlives it.

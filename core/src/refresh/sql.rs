@@ -113,10 +113,8 @@ impl Target {
         let (new, update) = if others.is_empty() {
             (format!("(SELECT DISTINCT {keys} FROM {})", self.new), String::new())
         } else {
-            let set: Vec<String> = others
-                .iter()
-                .map(|name| format!("{0} = d.{0}", quote::identifier(name)))
-                .collect();
+            let set: Vec<String> =
+                others.iter().map(|name| format!("{0} = d.{0}", quote::identifier(name))).collect();
             // Whole rows are compared where that column does not tell.
             let first = others.iter().find(|name| self.telling.as_deref() == Some(**name));
             let first = first.map_or(String::new(), |name| {

@@ -82,8 +82,8 @@ impl<A: Api> Emulator<A> {
 
     /// Starts on this port of the loopback interface.
     pub fn start_on(api: A, port: u16) -> Result<Emulator<A>> {
-        let listener = Listener::on(port)
-            .with_context(|| format!("cannot listen on port {port}"))?;
+        let listener =
+            Listener::on(port).with_context(|| format!("cannot listen on port {port}"))?;
         Emulator::serve(api, listener)
     }
 
