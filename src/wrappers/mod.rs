@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod batch;
+pub mod callbacks;
 pub mod convert;
 pub mod lookup;
 pub mod replica;

@@ -1,46 +1,94 @@
-//! The callbacks of the wrappers, named as in Postgres. Each converts pointers, calls a safe function
-//! and converts back.
+//! What the wrappers of APIs do at each callback.
 
 use super::plan;
 use super::private::ScanPlan;
 use super::scan::Scan;
 use super::{analyze, explain, import, options, vendor::Vendor};
-use crate::pg::catalog;
-use crate::pg::error::{Error, OrRaise};
+use crate::pg::catalog::{self, ImportRequest};
+use crate::pg::error::{Error, OrRaise, Result};
 use crate::pg::executor::ScanNode;
 use crate::pg::explain::Explain;
-use crate::pg::join_node;
-use crate::pg::list;
-use crate::pg::node::Kind;
-use crate::pg::planner::{self, Planner, Rel};
+use crate::pg::planner::{Planner, Rel};
 use crate::pg::types;
+use crate::wrappers::callbacks::{self, Chosen, Path, Wrapper};
 use crate::wrappers::replica::options::Owner;
 use pgrx::pg_sys::{Datum, Oid};
 use pgrx::{PgSqlErrorCode as Code, pg_guard, pg_sys};
-use std::ffi::c_int;
 
 /// The wrappers' callbacks.
 pub fn routine() -> *mut pg_sys::FdwRoutine {
-    // SAFETY: a zeroed node of its type in the current context, as makeNode makes it.
-    let routine = unsafe {
-        let node = pg_sys::palloc0(size_of::<pg_sys::FdwRoutine>()).cast::<pg_sys::FdwRoutine>();
-        (*node).type_ = pg_sys::NodeTag::T_FdwRoutine;
-        &mut *node
-    };
-    routine.GetForeignRelSize = Some(get_foreign_rel_size);
-    routine.GetForeignPaths = Some(get_foreign_paths);
-    routine.GetForeignPlan = Some(get_foreign_plan);
-    routine.BeginForeignScan = Some(begin_foreign_scan);
-    routine.IterateForeignScan = Some(iterate_foreign_scan);
-    routine.ReScanForeignScan = Some(rescan_foreign_scan);
-    routine.EndForeignScan = Some(end_foreign_scan);
-    routine.ExplainForeignScan = Some(explain_foreign_scan);
-    routine.AnalyzeForeignTable = Some(analyze_foreign_table);
-    routine.ImportForeignSchema = Some(import_foreign_schema);
-    routine.IsForeignRelUpdatable = Some(is_foreign_rel_updatable);
-    routine.PlanForeignModify = Some(plan_foreign_modify);
-    routine.ExecForeignTruncate = Some(exec_foreign_truncate);
-    routine
+    callbacks::routine::<Api>(Some(get_foreign_rel_size))
+}
+
+/// Any of the wrappers: the server's says which.
+struct Api;
+
+impl Wrapper for Api {
+    type Scan = Scan;
+
+    fn add_paths(planner: Planner<'_>, rel: Rel<'_>) -> Result<()> {
+        plan::add_paths(planner, rel)
+    }
+
+    fn build<'p>(planner: Planner<'p>, rel: Rel<'p>, path: Path<'p>) -> Result<Chosen<'p>> {
+        plan::build(planner, rel, path)
+    }
+
+    fn begin(node: ScanNode<'_>) -> Result<Scan> {
+        Scan::begin(node)
+    }
+
+    fn next(scan: &mut Scan, node: ScanNode<'_>) -> Result<*mut pg_sys::TupleTableSlot> {
+        scan.next(node)
+    }
+
+    fn rescan(scan: &mut Scan) {
+        scan.rescan();
+    }
+
+    fn close(scan: &mut Scan) {
+        scan.close();
+    }
+
+    fn explain(
+        out: Explain<'_>,
+        node: ScanNode<'_>,
+        local: &[String],
+        scan: Option<&Scan>,
+    ) -> Result<()> {
+        match ScanPlan::unpack(node.plan_note()) {
+            Ok(plan) => explain::scan(out, node, &plan, local, scan),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn pages(relation: Oid) -> Result<Option<u32>> {
+        // An API has no pages; the number of rows is what counts.
+        Ok(analyze::is_possible(relation)?.then_some(1))
+    }
+
+    unsafe fn sample(
+        relation: pg_sys::Relation,
+        rows: &mut [pg_sys::HeapTuple],
+    ) -> Result<(usize, f64)> {
+        // SAFETY: the caller's promise.
+        unsafe { analyze::sample(relation, rows) }
+    }
+
+    fn import(request: &ImportRequest, server: Oid) -> Result<Vec<String>> {
+        import::commands(request, server)
+    }
+
+    fn read_only(verb: &str, relation: Oid) -> Error {
+        Error::new(
+            Code::ERRCODE_FEATURE_NOT_SUPPORTED,
+            format!(
+                "foreign table {} cannot be {verb}: tables of HTTP APIs are read-only",
+                types::relation_label(relation)
+            ),
+        )
+        .hint("Change the data at its source; here, write to a table of your own.")
+    }
 }
 
 /// Checks the options of one object when they are declared.
@@ -62,210 +110,4 @@ pub unsafe extern "C-unwind" fn get_foreign_rel_size(
     // SAFETY: the planner's own pointers.
     let (root, rel) = unsafe { (Planner::new(root), Rel::new(rel)) };
     plan::size(root, rel, relation).or_raise();
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn get_foreign_paths(
-    root: *mut pg_sys::PlannerInfo,
-    rel: *mut pg_sys::RelOptInfo,
-    _relation: Oid,
-) {
-    // SAFETY: the planner's own pointers.
-    let (root, rel) = unsafe { (Planner::new(root), Rel::new(rel)) };
-    plan::add_paths(root, rel).or_raise();
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn get_foreign_plan(
-    root: *mut pg_sys::PlannerInfo,
-    rel: *mut pg_sys::RelOptInfo,
-    _relation: Oid,
-    path: *mut pg_sys::ForeignPath,
-    tlist: *mut pg_sys::List,
-    clauses: *mut pg_sys::List,
-    outer: *mut pg_sys::Plan,
-) -> *mut pg_sys::ForeignScan {
-    // SAFETY: the planner's own pointers; lists are made in its context.
-    unsafe {
-        let rel = Rel::new(rel);
-        let keyed = planner::conjuncts((*path).fdw_private.cast()).into_iter().skip(1).collect();
-        let clauses = planner::clauses(clauses);
-        let chosen = plan::build(Planner::new(root), rel, clauses, keyed).or_raise();
-        let mut exprs = std::ptr::null_mut();
-        for node in &chosen.params {
-            exprs = list::push(
-                exprs,
-                match node.kind() {
-                    Kind::Batch { .. } => join_node::placeholder(node.result_type()),
-                    _ => node.as_ptr(),
-                },
-            );
-        }
-        let mut local = std::ptr::null_mut();
-        for node in &chosen.local {
-            local = list::push(local, node.as_ptr());
-        }
-        pg_sys::make_foreignscan(
-            tlist,
-            local,
-            rel.relid(),
-            exprs,
-            planner::note_list(&chosen.plan.pack()),
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-            outer,
-        )
-    }
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn begin_foreign_scan(node: *mut pg_sys::ForeignScanState, flags: c_int) {
-    if flags as u32 & pg_sys::EXEC_FLAG_EXPLAIN_ONLY != 0 {
-        return;
-    }
-    // SAFETY: the executor's own node.
-    let node = unsafe { ScanNode::new(node) };
-    node.set_state(Scan::begin(node).or_raise());
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn iterate_foreign_scan(
-    node: *mut pg_sys::ForeignScanState,
-) -> *mut pg_sys::TupleTableSlot {
-    // SAFETY: the executor's own node with the state of begin_foreign_scan.
-    let (node, scan) = unsafe {
-        let node = ScanNode::new(node);
-        (node, node.state::<Scan>())
-    };
-    scan.ok_or_else(|| Error::bug("a foreign scan was read before it began"))
-        .and_then(|scan| scan.next(node))
-        .or_raise()
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn rescan_foreign_scan(node: *mut pg_sys::ForeignScanState) {
-    // SAFETY: as above.
-    if let Some(scan) = unsafe { ScanNode::new(node).state::<Scan>() } {
-        scan.rescan();
-    }
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn end_foreign_scan(node: *mut pg_sys::ForeignScanState) {
-    // SAFETY: as above.
-    if let Some(scan) = unsafe { ScanNode::new(node).state::<Scan>() } {
-        scan.close();
-    }
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn explain_foreign_scan(
-    node: *mut pg_sys::ForeignScanState,
-    state: *mut pg_sys::ExplainState,
-) {
-    // SAFETY: the executor's own node and output.
-    let (node, out, local, scan) = unsafe {
-        let plan = (*node).ss.ps.plan;
-        let node = ScanNode::new(node);
-        let out = Explain::new(state);
-        (node, out, out.conditions(plan, (*plan).qual), node.state::<Scan>())
-    };
-    if let Ok(plan) = ScanPlan::unpack(node.plan_note()) {
-        explain::scan(out, node, &plan, &local, scan.as_deref()).or_raise();
-    }
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn analyze_foreign_table(
-    relation: pg_sys::Relation,
-    function: *mut pg_sys::AcquireSampleRowsFunc,
-    pages: *mut pg_sys::BlockNumber,
-) -> bool {
-    // SAFETY: an open relation, and out parameters of the caller.
-    unsafe {
-        *function = Some(acquire_sample_rows);
-        // An API has no pages; the number of rows is what counts.
-        *pages = 1;
-        analyze::is_possible((*relation).rd_id).or_raise()
-    }
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn acquire_sample_rows(
-    relation: pg_sys::Relation,
-    _level: c_int,
-    rows: *mut pg_sys::HeapTuple,
-    wanted: c_int,
-    total: *mut f64,
-    dead: *mut f64,
-) -> c_int {
-    // SAFETY: the caller's array has room for `wanted` rows.
-    unsafe {
-        let rows = std::slice::from_raw_parts_mut(rows, wanted as usize);
-        let (count, all) = analyze::sample(relation, rows).or_raise();
-        *total = all;
-        *dead = 0.0;
-        count as c_int
-    }
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn import_foreign_schema(
-    statement: *mut pg_sys::ImportForeignSchemaStmt,
-    server: Oid,
-) -> *mut pg_sys::List {
-    // SAFETY: the statement outlives the call; the list is made in the current context.
-    unsafe {
-        let request = catalog::ImportRequest::new(statement);
-        let commands = import::commands(&request, server).or_raise();
-        let mut out = std::ptr::null_mut();
-        for command in commands {
-            let text = std::ffi::CString::new(command).unwrap_or_default();
-            out = list::push(out, pg_sys::pstrdup(text.as_ptr()));
-        }
-        out
-    }
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn is_foreign_rel_updatable(_relation: pg_sys::Relation) -> c_int {
-    0
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn plan_foreign_modify(
-    root: *mut pg_sys::PlannerInfo,
-    _plan: *mut pg_sys::ModifyTable,
-    relation: pg_sys::Index,
-    _index: c_int,
-) -> *mut pg_sys::List {
-    // SAFETY: the planner's own range table.
-    let relid = unsafe { (*pg_sys::planner_rt_fetch(relation, root)).relid };
-    read_only("changed", relid).raise()
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn exec_foreign_truncate(
-    relations: *mut pg_sys::List,
-    _behavior: pg_sys::DropBehavior::Type,
-    _restart: bool,
-) {
-    // SAFETY: a list of open relations, never empty.
-    let first = unsafe { list::pointers::<pg_sys::RelationData>(relations).next() };
-    if let Some(relation) = first {
-        // SAFETY: an open relation.
-        read_only("truncated", unsafe { (*relation).rd_id }).raise();
-    }
-}
-
-/// The refusal to write.
-fn read_only(verb: &str, relation: Oid) -> Error {
-    Error::new(
-        Code::ERRCODE_FEATURE_NOT_SUPPORTED,
-        format!(
-            "foreign table {} cannot be {verb}: tables of HTTP APIs are read-only",
-            types::relation_label(relation)
-        ),
-    )
-    .hint("Change the data at its source; here, write to a table of your own.")
 }

@@ -15,6 +15,7 @@ use crate::pg::planner::{Clause, Cost, Outer, Planner, Rel, Way};
 use crate::pg::{catalog, identity};
 use crate::privacy::policy::Shown;
 use crate::privacy::right::{self, Clear};
+use crate::wrappers::callbacks::{Chosen, Path};
 use crate::wrappers::convert::Converter;
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::{self, Oid};
@@ -225,24 +226,9 @@ fn plain(expr: Expr) -> Expr {
     }
 }
 
-/// A chosen scan.
-pub struct Chosen<'p> {
-    /// What is written down.
-    pub plan: ScanPlan,
-    /// The expressions whose values the connector is told.
-    pub params: Vec<Node<'p>>,
-    /// The conditions that are checked here: all of them.
-    pub local: Vec<Node<'p>>,
-}
-
-/// GetForeignPlan: writes the scan down. `clauses` are the table's conditions, with those that only this
-/// path can apply; `keyed` those of a batch of keys, which the join checks.
-pub fn build<'p>(
-    planner: Planner<'p>,
-    rel: Rel<'p>,
-    clauses: Vec<Clause<'p>>,
-    keyed: Vec<Node<'p>>,
-) -> Result<Chosen<'p>> {
+/// GetForeignPlan: writes the scan down.
+pub fn build<'p>(planner: Planner<'p>, rel: Rel<'p>, path: Path<'p>) -> Result<Chosen<'p>> {
+    let Path { clauses, keyed, .. } = path;
     let sized = sized(rel)?;
     let table = &sized.table;
     let scope = Scope { relation: rel.relid(), table };
@@ -287,7 +273,7 @@ pub fn build<'p>(
         batched,
         clear: sized.clear.clone(),
     };
-    Ok(Chosen { plan, params: converter.params, local })
+    Ok(Chosen { note: plan.pack(), params: converter.params, local, target: None })
 }
 
 /// LIMIT and OFFSET together, where every row of the scan is a row of the result and no order is wanted.

@@ -59,7 +59,6 @@ fn size(table: &ReplicaTable) -> Result<Size> {
 /// `relation` is open.
 pub unsafe fn sample(
     relation: pg_sys::Relation,
-    _level: i32,
     rows: &mut [pg_sys::HeapTuple],
 ) -> Result<(usize, f64)> {
     // SAFETY: the caller's promise.

@@ -16,7 +16,8 @@ use super::taken;
 use crate::pg::error::{Error, Result};
 use crate::pg::node::{Kind, Node};
 use crate::pg::packed;
-use crate::pg::planner::{Clause, Planner, Rel, ScanTarget};
+use crate::pg::planner::{Planner, Rel, ScanTarget};
+use crate::wrappers::callbacks::{Chosen, Path};
 use crate::wrappers::convert::{Columns as _, Converter};
 use warehouse_core::predicate::{Expr, OperatorName, Reason, Select, TypeName};
 
@@ -26,28 +27,9 @@ const SPOOLED_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
 /// Bytes of a row beside its values.
 const ROW_OVERHEAD: i32 = 24;
 
-/// A chosen scan: what goes to the source and which of the clauses stay.
-pub struct Chosen<'p> {
-    /// The scan.
-    pub plan: ScanPlan,
-    /// The expressions whose values are sent.
-    pub params: Vec<Node<'p>>,
-    /// The conditions that are checked here.
-    pub local: Vec<Node<'p>>,
-    /// The columns of the scan, if it is no table's.
-    pub target: Option<ScanTarget<'p>>,
-}
-
-/// GetForeignPlan: writes the scan down. `clauses` are a table's conditions, with those that only this
-/// path can apply; `keyed` those of a batch of keys; `rows` what the path is expected to yield.
-pub fn build<'p>(
-    planner: Planner<'p>,
-    rel: Rel<'p>,
-    note: &[u8],
-    clauses: Vec<Clause<'p>>,
-    keyed: Vec<Node<'p>>,
-    rows: f64,
-) -> Result<Chosen<'p>> {
+/// GetForeignPlan: writes the scan down.
+pub fn build<'p>(planner: Planner<'p>, rel: Rel<'p>, path: Path<'p>) -> Result<Chosen<'p>> {
+    let Path { note, clauses, keyed, rows } = path;
     let path: PathNote = packed::read(note).unwrap_or_default();
     let kept = kept(rel)?;
     let distinct = if path.distinct { with_distinct_rows(planner, rel, kept) } else { None };
@@ -181,7 +163,7 @@ pub fn build<'p>(
         relations: described(|| remote.tables.iter().map(|t| t.table.plain_label()).collect()),
         pushed: described(|| deparse::clauses(&query)),
     };
-    Ok(Chosen { plan, params: converter.params, local, target })
+    Ok(Chosen { note: plan.pack(), params: converter.params, local, target })
 }
 
 /// What only `warehouse.explain_pushdown()` wants to know.
