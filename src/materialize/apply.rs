@@ -126,7 +126,7 @@ pub fn explained(definition: &Definition, error: Error) -> Error {
                 Code::ERRCODE_UNIQUE_VIOLATION,
                 format!("the query of {} gives several rows of one unique_key ({key})", definition.label()),
             )
-            .hint("Choose the columns that make a row unique (with the site of merged tables), or make the query give one row each.")
+            .hint("Choose the columns that make a row unique (with the site of merged tables), or make the query give one row each. If it does, another session has written such a row to the table meanwhile: refresh again.")
         }
         Code::ERRCODE_UNIQUE_VIOLATION => Error::new(
             Code::ERRCODE_UNIQUE_VIOLATION,

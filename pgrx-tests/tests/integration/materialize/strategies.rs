@@ -1,9 +1,13 @@
 //! How changes are found and applied.
 
-use anyhow::{Result, ensure};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, ensure};
+use warehouse_tests::timing::eventually;
 
 use super::Ground;
-use crate::ask::{expect, refused, run};
+use crate::ask::{expect, refused, rows, run};
 
 const CHANGES: &str = "UPDATE people SET plan = 'gold', changed = clock_timestamp() WHERE id <= 10; \
     INSERT INTO people (id, name, plan) VALUES (1001, 'new', 'free'), (-5, NULL, 'free')";
@@ -196,6 +200,35 @@ fn a_key_that_is_not_unique_is_told_without_its_values() -> Result<()> {
         .says("23502", &["\"name\""])?
         .hints(&["unique_key must not be NULL"])?;
     expect(&mut ground.client, "SELECT count(*) FROM mart.people", "1000")
+}
+
+/// Somebody who writes a row with the same key while it is merged is told of, and the next refresh puts it
+/// right.
+#[test]
+fn a_row_that_another_session_writes_meanwhile() -> Result<()> {
+    let mut ground = Ground::new("meanwhile")?;
+    ground.people("unique_key => '{id}', capture => 'xmin'")?;
+    ground.at_source("INSERT INTO people (id, name, plan) VALUES (1001, 'new', 'free')")?;
+    let (mut other, mut watch) = (ground.pair.warehouse()?, ground.pair.warehouse()?);
+    run(
+        &mut other,
+        "BEGIN; INSERT INTO mart.people (id, name, plan) VALUES (1001, 'SECRETname', 'paid')",
+    )?;
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    let client = &mut ground.client;
+    let told = thread::scope(|scope| -> Result<_> {
+        let refresh =
+            scope.spawn(|| refused(client, "SELECT * FROM warehouse.refresh('mart.people')"));
+        eventually(Duration::from_secs(20), "the merge waits", || {
+            Ok(rows(&mut watch, waiting)? == "1")
+        })?;
+        run(&mut other, "COMMIT")?;
+        refresh.join().map_err(|_| anyhow!("a panic"))?
+    })?;
+    told.says("23505", &["unique_key (id)"])?.hints(&["another session", "refresh again"])?;
+    told.hides("SECRETname")?;
+    ensure!(ground.refresh("'mart.people'")?.ends_with("|0|1|0"));
+    ground.agrees("mart.people", "SELECT * FROM app.people")
 }
 
 /// A snapshot that was taken before another session refreshed the table cannot put rows back.
